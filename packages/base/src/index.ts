@@ -1,0 +1,6 @@
+export { base58 } from './base58.ts'
+export { type Clock, systemClock } from './clock.ts'
+export { classify, ERRORS, type ErrorCode, type ErrorDetails, type ErrorNext, TidemarkError } from './errors.ts'
+export { LIMITS } from './limits.ts'
+export { fromNext, type Random, seededRandom } from './random.ts'
+export { type Backoff, backoffMs } from './retry.ts'

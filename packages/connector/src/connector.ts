@@ -1,0 +1,147 @@
+import type { Clock, ErrorCode, Random, TidemarkError } from '@tidemark/base'
+import type { ModelName, RecordInput } from '@tidemark/model'
+
+/** A provider's listing that can be fetched page by page, such as `candidates`. */
+export type StreamName = string
+
+/** One record, mapped but not yet normalized. */
+export interface MappedRecord {
+  readonly model: ModelName
+  /** Composite remote key (`remoteKey(...)` of the model package); a child's begins with its parent's. */
+  readonly remoteKey: string
+  readonly kind: 'record' | 'deleted' | 'merged' | 'anonymized'
+  /** The provider's own version of the record in ms, when it has one. */
+  readonly remoteVersion: number | null
+  /** Public id of the survivor, for `merged`. */
+  readonly mergedIntoId?: string
+  /** Provider values by field name of the model; absent means not delivered. `id` is set by the connector where the provider's is kept, else absent. */
+  readonly record: RecordInput
+  /** How a deletion is known, for `deleted`. */
+  readonly evidence?: { readonly kind: 'provider_event' | 'provider_flag' | 'point_read'; readonly detail: string }
+}
+
+/** The complete list of a parent's children of one model, as one page showed it. */
+export interface ChildList {
+  readonly parentModel: ModelName
+  readonly parentRemoteKey: string
+  readonly model: ModelName
+  /** Remote keys of the children, in the order of the records. */
+  readonly children: readonly string[]
+}
+
+/** A provider record that could not be mapped. It never blocks its neighbours. */
+export interface MappingFailure {
+  readonly error: TidemarkError
+  readonly model: ModelName | null
+  /** Remote key when it could be read. */
+  readonly remoteKey: string | null
+  /** The provider's record as JSON text, at most 64 KiB. */
+  readonly json: string
+}
+
+/** What one provider page or record-bearing webhook maps to, in the order in which it must be appended: parents, children, child lists. */
+export interface Mapped {
+  readonly records: readonly MappedRecord[]
+  readonly childLists: readonly ChildList[]
+  readonly failures: readonly MappingFailure[]
+}
+
+export interface Page {
+  /** Method and URL without secrets. */
+  readonly route: string
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  /** Exactly as received. */
+  readonly body: Uint8Array
+  readonly requestedAtMs: number
+  readonly receivedAtMs: number
+  readonly mapped: Mapped
+  /** Total number of records of the listing, where the provider says so; for progress only. */
+  readonly total: number | null
+}
+
+export interface FetchOptions {
+  readonly integrationId: string
+  readonly stream: StreamName
+  /** Only what changed since; absent: everything. */
+  readonly updatedAfterMs?: number
+  readonly signal: AbortSignal
+  /** Called before each wait and retry, for status and logs. */
+  readonly onRetry?: (event: {
+    readonly code: ErrorCode
+    readonly message: string
+    readonly waitMs: number
+    readonly attempt: number
+  }) => void
+}
+
+/** What a verified webhook asks for. */
+export interface WebhookReading {
+  /** The provider's event id, for deduplication; null when it has none. */
+  readonly eventId: string | null
+  /** The provider's event name. */
+  readonly eventName: string
+  readonly integrationId: string | null
+  readonly effects: readonly WebhookEffect[]
+}
+
+export type WebhookEffect =
+  /** These streams of the integration have changed. */
+  | { readonly kind: 'fetch'; readonly streams: readonly StreamName[]; readonly unknownModels: readonly string[] }
+  /** The event itself carries records. */
+  | { readonly kind: 'records'; readonly mapped: Mapped }
+  /** The life of an integration at the provider. */
+  | {
+      readonly kind: 'integration'
+      readonly event: 'created' | 'deleted' | 'state_changed'
+      readonly state: string | null
+    }
+  /** A provider's own sync ended. */
+  | { readonly kind: 'provider_sync'; readonly state: string; readonly startedAtMs: number | null }
+  /** Understood as a webhook of the provider, of a type that means nothing to us: kept and counted. */
+  | { readonly kind: 'ignored'; readonly reason: string }
+
+export interface WebhookRequest {
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly query: Readonly<Record<string, string | undefined>>
+  readonly rawBody: Uint8Array
+}
+
+export interface ConnectorDeps {
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/** One configured source: a provider account with its integrations. */
+export interface Source {
+  /** Integrations known from the configuration. */
+  readonly integrations: readonly string[]
+  /** True when more integrations may appear by webhook. */
+  readonly acceptsNewIntegrations: boolean
+  readonly streams: readonly StreamName[]
+  /** Models each stream is the origin of. */
+  readonly modelsOf: (stream: StreamName) => readonly ModelName[]
+  /** Constant-time check over the raw bytes, before anything is parsed. */
+  verifyWebhook(request: WebhookRequest): boolean
+  /** Integration id if the (verified) body says one, without throwing; for keying ats.raw. */
+  integrationOf(request: WebhookRequest): string | null
+  /** Pure; throws TidemarkError WEBHOOK_UNMAPPABLE with a reason. */
+  readWebhook(request: WebhookRequest): WebhookReading
+  /**
+   * Pages of a stream in order. Ends normally only after the last page; every failure throws a TidemarkError after its bounded retries
+   * (PROVIDER_NOT_READY, PROVIDER_AUTHENTICATION, PROVIDER_REFUSED …). Rate limits are waited for.
+   */
+  fetch(options: FetchOptions): AsyncIterable<Page>
+  close(): Promise<void>
+}
+
+export interface Connector {
+  /** Name as in the configuration. */
+  readonly name: string
+  readonly version: string
+  /** Header names (lower case) that hold secrets and must not reach ats.raw. */
+  readonly secretHeaders: readonly string[]
+  /** Parses a source's own options; throws CONFIG_INVALID naming the key. */
+  parseOptions(options: Readonly<Record<string, unknown>>): unknown
+  create(options: unknown, deps: ConnectorDeps): Source
+}

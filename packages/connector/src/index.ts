@@ -1,0 +1,15 @@
+export type {
+  ChildList,
+  Connector,
+  ConnectorDeps,
+  FetchOptions,
+  Mapped,
+  MappedRecord,
+  MappingFailure,
+  Page,
+  Source,
+  StreamName,
+  WebhookEffect,
+  WebhookReading,
+  WebhookRequest,
+} from './connector.ts'

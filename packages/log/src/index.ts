@@ -1,0 +1,16 @@
+export type {
+  AppendRecord,
+  Bounds,
+  EventLog,
+  FetchRequest,
+  FetchResult,
+  LogRecord,
+  Slice,
+  StateReader,
+  StateStore,
+  StateWrite,
+  Task,
+  TaskOptions,
+  TopicDifference,
+  TopicSpec,
+} from './log.ts'

@@ -1,0 +1,31 @@
+export { canonicalJson, compareCodePoints } from './canonical.ts'
+export * from './generated/types.ts'
+export {
+  childPrefix,
+  escapeKeyPart,
+  murmur2,
+  parseRecordKey,
+  partitionOf,
+  publicId,
+  type RecordKey,
+  type RecordKeyParts,
+  recordKey,
+  remoteKey,
+  rootKey,
+} from './keys.ts'
+export { childModels, isModelName, PARENT_MODEL } from './models.ts'
+export { type Normalized, normalizeRecord, parseTime, type RecordInput } from './normalize.ts'
+export { type AvroField, type AvroRecord, type AvroType, isOptional, type ModelSchema, required } from './schema.ts'
+export {
+  COMMAND_RESULTS_TOPIC,
+  COMMANDS_TOPIC,
+  changesTopic,
+  DEAD_LETTERS_TOPIC,
+  OBSERVED_TOPIC,
+  RAW_TOPIC,
+  SYNCS_TOPIC,
+  snapshotsTopic,
+  type TopicPlan,
+  type TopicPlanOptions,
+  topicPlans,
+} from './topics.ts'

@@ -1,0 +1,53 @@
+import { MODEL_NAMES, type ModelName } from './generated/types.ts'
+
+export const RAW_TOPIC = 'ats.raw'
+export const OBSERVED_TOPIC = 'ats.observed'
+export const SYNCS_TOPIC = 'ats.syncs'
+export const COMMANDS_TOPIC = 'ats.commands'
+export const COMMAND_RESULTS_TOPIC = 'ats.command-results'
+export const DEAD_LETTERS_TOPIC = 'ats.dead-letters'
+
+/** Topic of a model's changes: the public contract. */
+export const changesTopic = (model: ModelName): string => `ats.${model}.changes`
+
+/** Topic of a model's snapshots, compacted by record key. */
+export const snapshotsTopic = (model: ModelName): string => `ats.${model}.snapshots`
+
+export interface TopicPlan {
+  readonly name: string
+  readonly partitions: number
+  readonly cleanup: 'delete' | 'compact'
+  /** Milliseconds; null keeps records for ever. */
+  readonly retentionMs: number | null
+}
+
+const DAY_MS = 86_400_000
+
+export interface TopicPlanOptions {
+  readonly partitions: number
+  readonly rawRetentionDays?: number
+  readonly observedRetentionDays?: number
+}
+
+/** Every topic of tidemark with its partitions and retention (design section 4). */
+export function topicPlans({
+  partitions,
+  rawRetentionDays = 14,
+  observedRetentionDays = 30,
+}: TopicPlanOptions): TopicPlan[] {
+  const plan = (name: string, days: number | null, cleanup: 'delete' | 'compact' = 'delete'): TopicPlan => ({
+    name,
+    partitions,
+    cleanup,
+    retentionMs: days === null ? null : days * DAY_MS,
+  })
+  return [
+    plan(RAW_TOPIC, rawRetentionDays),
+    plan(OBSERVED_TOPIC, observedRetentionDays),
+    plan(SYNCS_TOPIC, 365),
+    plan(COMMANDS_TOPIC, 365),
+    plan(COMMAND_RESULTS_TOPIC, 365),
+    plan(DEAD_LETTERS_TOPIC, 30),
+    ...MODEL_NAMES.flatMap((model) => [plan(changesTopic(model), null), plan(snapshotsTopic(model), null, 'compact')]),
+  ]
+}

@@ -1,0 +1,1 @@
+export type { CompatibilityMode, SchemaRegistry } from './registry.ts'

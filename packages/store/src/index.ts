@@ -1,0 +1,1 @@
+export type { Row, SqlRunner, SqlStore, SqlValue } from './store.ts'
