@@ -1,0 +1,1 @@
+export type { Change, Codec, CodecRegistry, Observation, ObservationFields, Observed, Singles, Snapshot } from './codec.ts'
