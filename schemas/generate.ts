@@ -191,10 +191,10 @@ export const ENVELOPE_TEMPLATES = {
 ${['observation', 'snapshot', 'change'].map((e) => `  ${e}: ${JSON.stringify(envelopeSource(e))},`).join('\n')}
 } as const
 
-/** Subject to the newest published schema, as it is registered. */
-export const PUBLISHED_SCHEMAS: Readonly<Record<string, string>> = {
+/** Subject to its published schema texts, oldest first, as they are registered. */
+export const PUBLISHED_SCHEMAS: Readonly<Record<string, readonly string[]>> = {
 ${publishedNow()
-  .map(([subject, text]) => `  '${subject}': ${JSON.stringify(text.trim())},`)
+  .map(([subject, texts]) => `  '${subject}': ${JSON.stringify(texts)},`)
   .join('\n')}
 }
 
@@ -204,15 +204,12 @@ ${singles.map((s) => `  ${s.name}: ${JSON.stringify(s)} as AvroRecord,`).join('\
 } as const
 `
 
-function publishedNow(): [string, string][] {
-  const subjects = [
-    ...new Set(
-      readdirSync(PUBLISHED)
-        .map((f) => /^(.*)\.v\d+\.avsc$/.exec(f)?.[1])
-        .filter((s) => s !== undefined),
-    ),
-  ].sort()
-  return subjects.map((s) => [s, readFileSync(join(PUBLISHED, `${s}.v${versionsOf(s).at(-1)}.avsc`), 'utf8')])
+function publishedNow(): [string, string[]][] {
+  const files = readdirSync(PUBLISHED).map((file) => /^(.*)\.v\d+\.avsc$/.exec(file)?.[1])
+  const subjects = [...new Set(files.filter((subject) => subject !== undefined))].sort()
+  const text = (subject: string, version: number): string =>
+    readFileSync(join(PUBLISHED, `${subject}.v${version}.avsc`), 'utf8').trim()
+  return subjects.map((subject) => [subject, versionsOf(subject).map((version) => text(subject, version))])
 }
 
 if (check) {

@@ -25,7 +25,11 @@ export interface Singles {
 type WithRecord<T, R, K extends string> = Omit<T, K> & { readonly [P in K]: R }
 export type Observation<M extends ModelName = ModelName> = WithRecord<ModelRecordObservation, Models[M], 'record'>
 export type Snapshot<M extends ModelName = ModelName> = WithRecord<ModelRecordSnapshot, Models[M], 'record'>
-export type Change<M extends ModelName = ModelName> = WithRecord<ModelRecordChange, Models[M] | null, 'before' | 'after'>
+export type Change<M extends ModelName = ModelName> = WithRecord<
+  ModelRecordChange,
+  Models[M] | null,
+  'before' | 'after'
+>
 
 /** Envelope of an observation, without what the normalized record brings (record, mask). */
 export interface ObservationFields {

@@ -130,7 +130,7 @@ function normalizeMap(values: AvroType, value: unknown, field: AvroField, path: 
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(path, 'an object', value)
   const entries = new Map<string, unknown>()
   for (const [key, member] of Object.entries(value)) if (member !== undefined) entries.set(key.toWellFormed(), member)
-  // A prototype-less object, built in order: the encoder relies on insertion order, and "__proto__" is a key like any other.
+  // Without a prototype, so that "__proto__" is a key like any other.
   const out = Object.create(null) as Record<string, unknown>
   for (const key of [...entries.keys()].sort(compareCodePoints)) {
     const member = entries.get(key)
