@@ -60,7 +60,12 @@ describe.each(MODEL_NAMES)('%s', (model) => {
         const w = new Writer()
         compiled.write(w, record)
         const bytes = w.take()
-        expect(bytes.equals(type.toBuffer(type.fromBuffer(bytes)))).toBe(true)
+        const theirs = type.toBuffer(type.fromBuffer(bytes))
+        expect(plain(type.fromBuffer(bytes))).toEqual(plain(record))
+        // avsc writes maps in the order of JS objects (integers first), so its bytes are read and written again before comparing.
+        const again = new Writer()
+        compiled.write(again, compiled.read(new Reader(theirs)))
+        expect(again.take().equals(bytes)).toBe(true)
         const r = new Reader(bytes)
         expect(plain(compiled.read(r))).toEqual(plain(record))
         expect(r.done).toBe(true)
