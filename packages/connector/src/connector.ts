@@ -58,6 +58,11 @@ export interface Page {
   readonly mapped: Mapped
   /** Total number of records of the listing, where the provider says so; for progress only. */
   readonly total: number | null
+  /**
+   * Why the provider does not offer this stream to this integration, when the answer says so; such a page is the only one of its
+   * fetch and maps to nothing. An absent stream is reported, it is neither a failure nor a watermark.
+   */
+  readonly notOffered: string | null
 }
 
 export interface FetchOptions {
@@ -129,7 +134,8 @@ export interface Source {
   readWebhook(request: WebhookRequest): WebhookReading
   /**
    * Pages of a stream in order. Ends normally only after the last page; every failure throws a TidemarkError after its bounded retries
-   * (PROVIDER_NOT_READY, PROVIDER_AUTHENTICATION, PROVIDER_REFUSED …). Rate limits are waited for.
+   * (PROVIDER_NOT_READY, PROVIDER_AUTHENTICATION, PROVIDER_REFUSED …). Rate limits are waited for. An abort rejects too (with
+   * anything): a fetch that was cut short never looks complete.
    */
   fetch(options: FetchOptions): AsyncIterable<Page>
   close(): Promise<void>

@@ -13,3 +13,4 @@ export type {
   WebhookReading,
   WebhookRequest,
 } from './connector.ts'
+export { type NotSupported, notSupported } from './notSupported.ts'

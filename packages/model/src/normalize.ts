@@ -76,8 +76,7 @@ function normalizePrimitive(type: string, value: unknown, path: string): unknown
       if (typeof value === 'number' && Number.isFinite(value)) return value === 0 ? 0 : value
       throw invalid(path, 'a number', value)
     case 'int':
-      if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= 0x7fffffff)
-        return value === 0 ? 0 : value
+      if (typeof value === 'number' && (value | 0) === value) return value | 0
       throw invalid(path, 'a whole number of 32 bits', value)
     default:
       throw invalid(path, type, value)
