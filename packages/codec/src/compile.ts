@@ -7,8 +7,6 @@ export interface Compiled {
   readonly write: (w: Writer, value: unknown) => void
   readonly read: (r: Reader) => unknown
   readonly skip: (r: Reader) => void
-  /** JSON text of a value: times as ISO 8601, JSON-text fields verbatim, members in schema order. */
-  readonly json: (value: unknown) => string
 }
 
 export interface CompiledField extends Compiled {
@@ -29,25 +27,24 @@ export function compileRecord(schema: AvroRecord): CompiledRecord {
   return record(schema, new Map())
 }
 
-function compile(type: AvroType | string, names: Names, field?: AvroField): Compiled {
-  if (typeof type === 'string') return primitive(type, names, field)
-  if (isOptional(type)) return optional(compile(type[1], names, field))
+function compile(type: AvroType | string, names: Names): Compiled {
+  if (typeof type === 'string') return primitive(type, names)
+  if (isOptional(type)) return optional(compile(type[1], names))
   switch (type.type) {
     case 'record':
       return record(type, names)
     case 'array':
       return array(compile(type.items, names))
     case 'map':
-      return map(compile(type.values, names, field))
+      return map(compile(type.values, names))
     case 'long':
-      return TIME
+      return LONG
     default:
       throw new RangeError(`unsupported schema: ${JSON.stringify(type)}`)
   }
 }
 
-function primitive(name: string, names: Names, field?: AvroField): Compiled {
-  if (name === 'string' && field?.json) return JSON_TEXT
+function primitive(name: string, names: Names): Compiled {
   const known = PRIMITIVES[name] ?? names.get(name)
   if (!known) throw new RangeError(`unknown type in schema: ${name}`)
   return known
@@ -57,19 +54,13 @@ const STRING: Compiled = {
   write: (w, v) => w.string(v as string),
   read: (r) => r.string(),
   skip: (r) => r.skipBytes(),
-  json: (v) => JSON.stringify(v),
 }
-
-const JSON_TEXT: Compiled = { ...STRING, json: (v) => v as string }
 
 const LONG: Compiled = {
   write: (w, v) => w.long(v as number),
   read: (r) => r.long(),
   skip: (r) => r.skipLong(),
-  json: (v) => JSON.stringify(v),
 }
-
-const TIME: Compiled = { ...LONG, json: (v) => JSON.stringify(new Date(v as number).toISOString()) }
 
 const PRIMITIVES: Readonly<Record<string, Compiled>> = {
   string: STRING,
@@ -79,19 +70,16 @@ const PRIMITIVES: Readonly<Record<string, Compiled>> = {
     write: (w, v) => w.double(v as number),
     read: (r) => r.double(),
     skip: (r) => r.skip(8),
-    json: (v) => JSON.stringify(v),
   },
   boolean: {
     write: (w, v) => w.byte(v ? 1 : 0),
     read: (r) => r.byte() !== 0,
     skip: (r) => r.skip(1),
-    json: (v) => (v ? 'true' : 'false'),
   },
   bytes: {
     write: (w, v) => w.bytes(v as Uint8Array),
     read: (r) => r.bytes(),
     skip: (r) => r.skipBytes(),
-    json: (v) => JSON.stringify(Buffer.from(v as Uint8Array).toString('base64')),
   },
 }
 
@@ -120,7 +108,6 @@ function optional(inner: Compiled): Compiled {
       if (branch === 2) inner.skip(r)
       else if (branch !== 0) throw badBranch(branch)
     },
-    json: (v) => (v === null ? 'null' : inner.json(v)),
   }
 }
 
@@ -142,7 +129,6 @@ function array(item: Compiled): Compiled {
     skip(r) {
       for (let n = r.blockCount(); n > 0; n = r.blockCount()) while (n-- > 0) item.skip(r)
     },
-    json: (v) => `[${(v as readonly unknown[]).map(item.json).join(',')}]`,
   }
 }
 
@@ -179,11 +165,6 @@ function map(value: Compiled): Compiled {
         }
       }
     },
-    json(v) {
-      const entries = v as Readonly<Record<string, unknown>>
-      const keys = Object.keys(entries).sort(compareCodePoints)
-      return `{${keys.map((key) => `${JSON.stringify(key)}:${value.json(entries[key])}`).join(',')}}`
-    },
   }
 }
 
@@ -204,12 +185,8 @@ function record(schema: AvroRecord, names: Names): CompiledRecord {
     skip(r) {
       for (const field of fields) field.skip(r)
     },
-    json(v) {
-      const source = v as Readonly<Record<string, unknown>>
-      return `{${fields.map((f) => `${JSON.stringify(f.name)}:${f.json(source[f.name])}`).join(',')}}`
-    },
   }
   names.set(schema.name, compiled)
-  for (const field of schema.fields) fields.push({ ...compile(field.type, names, field), field, name: field.name })
+  for (const field of schema.fields) fields.push({ ...compile(field.type, names), field, name: field.name })
   return compiled
 }

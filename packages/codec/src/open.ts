@@ -42,6 +42,8 @@ export interface ModelCodec {
   readonly fieldNames: readonly string[]
   /** Index of remote_deleted_at among the record's fields. */
   readonly deletedField: number
+  /** Joins have none. */
+  readonly hasRemoteId: boolean
   readonly observationId: number
   readonly snapshotHeader: Buffer
   readonly changeHeader: Buffer
@@ -184,6 +186,7 @@ function modelCodec(model: ModelName, observation: Entry, snapshot: Entry, chang
     model,
     record,
     fieldNames,
+    hasRemoteId: fieldNames[1] === 'remote_id',
     deletedField: fieldNames.indexOf('remote_deleted_at'),
     observationId: observation.id,
     snapshotHeader: snapshot.header,
