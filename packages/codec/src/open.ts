@@ -6,12 +6,13 @@ import {
   MODEL_SCHEMAS,
   type ModelName,
   type Normalized,
+  type ObservationCause,
   PUBLISHED_SCHEMAS,
   snapshotsTopic,
 } from '@tidemark/model'
 import { Reader, Writer } from './binary.ts'
 import type { Change, Codec, CodecRegistry, ObservationFields, Observed, Singles, Snapshot } from './codec.ts'
-import { type CompiledRecord, compileRecord } from './compile.ts'
+import { type CompiledField, type CompiledRecord, compileRecord } from './compile.ts'
 import { FRAME_BYTES, frameHeader, frameId } from './frame.ts'
 import { CHANGE_FIELDS, OBSERVATION_FIELDS, SNAPSHOT_FIELDS } from './layout.ts'
 import { encodeMask } from './mask.ts'
@@ -54,6 +55,8 @@ export interface OpenCodec extends Codec {
   readonly models: ReadonlyMap<ModelName, ModelCodec>
   /** What a schema id of ats.observed stands for: a model, 'control', or undefined for an id that is none of ours. */
   observedKind(id: number): ModelName | 'control' | undefined
+  /** Appends an encoded ObservationCause, the prefix of a change's cause. */
+  writeCause(out: Writer, cause: ObservationCause): void
   /** The value in its subject's newest schema: itself when it is already, else re-encoded. */
   upgraded(value: Buffer): Buffer
 }
@@ -129,6 +132,8 @@ function createCodec(
   }
   const singleSubject = (name: keyof Singles): Entry => entry(SINGLE_SUBJECTS[name])
   const writer = new Writer(64 * 1024)
+  const control = singleSubject('Control').compiled
+  const cause = control.fields.find((f) => f.name === 'cause') as CompiledField
 
   const encodeWith = (target: Entry, value: unknown): Buffer => {
     writer.reset()
@@ -155,6 +160,7 @@ function createCodec(
     models,
     observedKind,
     upgraded,
+    writeCause: (out, value) => cause.write(out, value),
     encode: (name, value) => encodeWith(singleSubject(name), value),
     decode: <S extends keyof Singles>(name: S, value: Uint8Array) =>
       decodeWith(singleSubject(name), value) as Singles[S],

@@ -1,0 +1,141 @@
+import {
+  type ModelName,
+  normalizeRecord,
+  type ObservationCause,
+  PARENT_MODEL,
+  partitionOf,
+  publicId,
+  type RecordInput,
+  recordKey,
+  remoteKey,
+  rootKey,
+} from '@tidemark/model'
+
+/** What a builder needs of the codec; `OpenCodec` fits. */
+interface ObservationEncoder {
+  encodeObservation(
+    model: ModelName,
+    fields: ObservationEnvelope,
+    normalized: ReturnType<typeof normalizeRecord>,
+  ): Buffer
+  encode(name: 'Control', value: ControlValue): Buffer
+}
+
+interface ObservationEnvelope {
+  readonly integrationId: string
+  readonly kind: 'record' | 'deleted' | 'merged' | 'anonymized'
+  readonly parentKey: string | null
+  readonly remoteVersion: number | null
+  readonly fetchStartedAt: number
+  readonly observedAt: number
+  readonly mergedIntoId: string | null
+  readonly cause: ObservationCause
+}
+
+interface ControlValue {
+  readonly kind: string
+  readonly integration_id: string
+  readonly model: string
+  readonly sync_id: string | null
+  readonly parent_key: string | null
+  readonly children: readonly string[]
+  readonly fetch_started_at: number
+  readonly observed_at: number
+  readonly pages: number | null
+  readonly records: number | null
+  readonly cause: ObservationCause
+}
+
+export const TEST_CAUSE: ObservationCause = {
+  kind: 'delta_sync',
+  sync_id: 'sync-1',
+  event_name: null,
+  event_id: null,
+  actor: null,
+  raw: null,
+  evidence: null,
+}
+
+/** One value of ats.observed with its key and partition, as ingress would append it. */
+export interface Appendable {
+  readonly topic: 'ats.observed'
+  readonly partition: number
+  readonly key: Buffer
+  readonly value: Buffer
+  readonly timestampMs: number
+}
+
+export interface ObservationSpec {
+  readonly integrationId?: string
+  readonly model: ModelName
+  /** Parts of the remote key; a child's first part is its parent's remote id. */
+  readonly remote: readonly string[]
+  readonly atMs: number
+  readonly record?: RecordInput
+  readonly fields?: Partial<ObservationEnvelope>
+}
+
+/** Builds values of ats.observed for tests and benchmarks. */
+export function observationBuilder(
+  codec: ObservationEncoder,
+  partitions: number,
+): {
+  observe(spec: ObservationSpec): Appendable
+  childSweep(spec: {
+    readonly integrationId?: string
+    readonly parent: readonly string[]
+    readonly model: ModelName
+    readonly children: readonly string[]
+    readonly atMs: number
+  }): Appendable
+} {
+  return {
+    observe({ integrationId = 'test:1', model, remote, atMs, record = {}, fields = {} }) {
+      const key = recordKey(integrationId, model, remoteKey(...remote))
+      const root = rootKey(key)
+      const envelope: ObservationEnvelope = {
+        integrationId,
+        kind: 'record',
+        parentKey: PARENT_MODEL[model] ? root : null,
+        remoteVersion: null,
+        fetchStartedAt: atMs - 5,
+        observedAt: atMs,
+        mergedIntoId: null,
+        cause: TEST_CAUSE,
+        ...fields,
+      }
+      const value = codec.encodeObservation(model, envelope, normalizeRecord(model, { id: publicId(key), ...record }))
+      return {
+        topic: 'ats.observed',
+        partition: partitionOf(root, partitions),
+        key: Buffer.from(key),
+        value,
+        timestampMs: atMs,
+      }
+    },
+    childSweep({ integrationId = 'test:1', parent, model, children, atMs }) {
+      const parentModel = PARENT_MODEL[model] as ModelName
+      const parentKey = recordKey(integrationId, parentModel, remoteKey(...parent))
+      const value = codec.encode('Control', {
+        kind: 'child_sweep',
+        integration_id: integrationId,
+        model,
+        sync_id: null,
+        parent_key: parentKey,
+        children: children.map((c) => recordKey(integrationId, model, remoteKey(...parent, c))),
+        fetch_started_at: atMs - 5,
+        observed_at: atMs,
+        pages: null,
+        records: null,
+        cause: TEST_CAUSE,
+      })
+      return {
+        topic: 'ats.observed',
+        partition: partitionOf(parentKey, partitions),
+        key: Buffer.from(parentKey),
+        value,
+        timestampMs: atMs,
+      }
+    },
+  }
+}

@@ -1,0 +1,10 @@
+export {
+  createProcessor,
+  DEFAULT_LIMITS,
+  type PartitionStatus,
+  PROCESSOR_GROUP,
+  type Processor,
+  type ProcessorDeps,
+  type ProcessorOptions,
+} from './processor.ts'
+export { processSlice, type SliceInput, type SliceLimits, type SliceResult } from './slice.ts'
