@@ -1,0 +1,62 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { loadConfig, parseConfig } from './config.ts'
+
+const parse = (text: string, env: Record<string, string> = {}): ReturnType<typeof parseConfig> =>
+  parseConfig(text, 'tidemark.yaml', env)
+
+describe('the configuration', () => {
+  it('has defaults for everything', () => {
+    expect(parse('')).toMatchObject({ mode: 'embedded', host: '127.0.0.1', partitions: 4, sources: [], api_keys: [] })
+    expect(loadConfig({ flags: {}, env: {} })).toMatchObject({ data: './data', port: 8080 })
+  })
+
+  it('takes flags over the environment over the file', () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'tidemark-config-')), 'c.yaml')
+    writeFileSync(file, 'data: from-file\nport: 1')
+    expect(loadConfig({ flags: { config: file }, env: {} })).toMatchObject({ data: 'from-file', port: 1 })
+    expect(
+      loadConfig({ flags: {}, env: { TIDEMARK_CONFIG: file, TIDEMARK_DATA: 'from-env', TIDEMARK_PORT: '2' } }),
+    ).toMatchObject({ data: 'from-env', port: 2 })
+    expect(
+      loadConfig({
+        flags: { config: file, data: 'from-flag', port: '3' },
+        env: { TIDEMARK_DATA: 'x', TIDEMARK_PORT: '2' },
+      }),
+    ).toMatchObject({ data: 'from-flag', port: 3 })
+  })
+
+  it('reads the environment where the file asks for it', () => {
+    const config = parse('sources:\n  - name: k\n    connector: kombo\n    api_key: "key-${KOMBO_KEY}"', {
+      KOMBO_KEY: 'abc',
+    })
+    expect(config.sources[0]).toMatchObject({ api_key: 'key-abc' })
+  })
+
+  it.each([
+    ['port: [1', /^tidemark\.yaml:1: not YAML/],
+    ['\nport: high', /^tidemark\.yaml:2: port: /],
+    ['data: x\nprot: 1', /^tidemark\.yaml:2: prot: unknown key/],
+    ['api_keys:\n  - name: a\n    key: short', /^tidemark\.yaml:3: api_keys\[0\]\.key: an API key needs/],
+    ['api_keys:\n  - name: a', /^tidemark\.yaml:2: api_keys\[0\]\.key: /],
+    ['sources:\n  - name: "A B"\n    connector: kombo', /^tidemark\.yaml:2: sources\[0\]\.name: /],
+    ['data: ok\npostgres: ${DB_URL}', /^tidemark\.yaml:2: the environment variable DB_URL is not set/],
+    ['sources: [{name: a, connector: kombo}, {name: a, connector: kombo}]', /two sources are named "a"/],
+  ])('that is wrong (%j) stops with the line and the key', (text, message) => {
+    expect(() => parse(text)).toThrow(message)
+    expect(() => parse(text)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
+  })
+
+  it('refuses a port that is none, naming where it came from', () => {
+    expect(() => loadConfig({ flags: { port: 'eighty' }, env: {} })).toThrow(/--port: "eighty"/)
+    expect(() => loadConfig({ flags: {}, env: { TIDEMARK_PORT: '70000' } })).toThrow(/TIDEMARK_PORT: "70000"/)
+  })
+
+  it('says so when the named file is missing', () => {
+    expect(() => loadConfig({ flags: { config: '/nowhere/t.yaml' }, env: {} })).toThrow(
+      /\/nowhere\/t\.yaml cannot be read/,
+    )
+  })
+})

@@ -1,0 +1,173 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { TidemarkError } from '@tidemark/base'
+import { type Document, isScalar, LineCounter, type Node, parseDocument, visit } from 'yaml'
+import { z } from 'zod'
+
+const apiKey = z.strictObject({
+  name: z.string().min(1),
+  key: z.string().min(16, 'an API key needs at least 16 characters'),
+  integrations: z.array(z.string().min(1)).optional(),
+  models: z.array(z.string().min(1)).optional(),
+  write: z.boolean().optional(),
+})
+
+const source = z.looseObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'a source name is 1 to 63 lower-case letters, digits, - and _'),
+  connector: z.string().min(1),
+})
+
+const sandbox = z.strictObject({
+  seed: z.number().int().optional(),
+  actions_per_minute: z.number().positive().max(60_000).optional(),
+  debounce_ms: z.number().int().min(0).optional(),
+  jobs: z.number().int().positive().optional(),
+  candidates: z.number().int().positive().optional(),
+  applications: z.number().int().positive().optional(),
+  first_sync_ms: z.number().int().min(0).optional(),
+})
+
+const schema = z.strictObject({
+  mode: z.enum(['embedded', 'kafka']).default('embedded'),
+  data: z.string().min(1).optional(),
+  host: z.string().min(1).default('127.0.0.1'),
+  port: z.number().int().min(0).max(65_535).optional(),
+  partitions: z.number().int().min(1).max(128).default(4),
+  log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('warn'),
+  raw_retention_days: z.number().positive().default(14),
+  observed_retention_days: z.number().positive().default(30),
+  diff: z.strictObject({ tracked: z.array(z.string()).default([]) }).default({ tracked: [] }),
+  kafka: z
+    .strictObject({
+      brokers: z.array(z.string().regex(/^[^:]+:\d+$/, 'a broker is host:port')).min(1),
+      registry: z.string(),
+      tls: z.boolean().optional(),
+      sasl: z.looseObject({}).optional(),
+    })
+    .optional(),
+  postgres: z.string().optional(),
+  api_keys: z.array(apiKey).default([]),
+  sources: z.array(source).default([]),
+  sandbox: sandbox.default({}),
+})
+
+export type Config = z.infer<typeof schema> & { readonly data: string; readonly port: number }
+export type SourceConfig = z.infer<typeof source>
+
+export interface ConfigInput {
+  /** Command-line values win over the environment, the environment over the file. */
+  readonly flags: {
+    readonly config?: string | undefined
+    readonly data?: string | undefined
+    readonly port?: string | undefined
+  }
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+const DEFAULT_FILE = './tidemark.yaml'
+
+/**
+ * Reads the configuration. Throws CONFIG_INVALID naming the file, the line and the key of what is wrong. Without a file the
+ * defaults hold: embedded, `./data`, port 8080, and the sandbox as the only source.
+ */
+export function loadConfig({ flags, env }: ConfigInput): Config {
+  const named = flags.config ?? env['TIDEMARK_CONFIG']
+  const path = named ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined)
+  const parsed = path === undefined ? schema.parse({}) : parseFile(path, env)
+  const port = flags.port ?? env['TIDEMARK_PORT']
+  return {
+    ...parsed,
+    data: flags.data ?? env['TIDEMARK_DATA'] ?? parsed.data ?? './data',
+    port:
+      port === undefined
+        ? (parsed.port ?? 8080)
+        : parsePort(port, flags.port === undefined ? 'TIDEMARK_PORT' : '--port'),
+  }
+}
+
+function parsePort(text: string, name: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN
+  if (port >= 0 && port <= 65_535) return port
+  throw new TidemarkError('CONFIG_INVALID', `${name}: "${text}" is not a port; give a number from 0 to 65535`, {
+    fields: { key: name },
+  })
+}
+
+function parseFile(path: string, env: ConfigInput['env']): z.infer<typeof schema> {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new TidemarkError('CONFIG_INVALID', `${path} cannot be read: ${(error as Error).message}`, { cause: error })
+  }
+  return parseConfig(text, path, env)
+}
+
+/** Parses configuration text; `path` is for messages only. */
+export function parseConfig(text: string, path: string, env: ConfigInput['env']): z.infer<typeof schema> {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines })
+  const [broken] = document.errors
+  if (broken) {
+    throw new TidemarkError(
+      'CONFIG_INVALID',
+      `${path}:${lines.linePos(broken.pos[0]).line}: not YAML: ${broken.message.split('\n')[0]}`,
+      { cause: broken },
+    )
+  }
+  substitute(document, path, lines, env)
+  const result = schema.safeParse(document.toJS() ?? {})
+  if (result.success) return refuseDuplicates(result.data, path)
+  const [issue] = result.error.issues
+  const key = issue?.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] as string] : (issue?.path ?? [])
+  const what = issue?.code === 'unrecognized_keys' ? 'unknown key' : (issue?.message ?? 'invalid')
+  throw new TidemarkError('CONFIG_INVALID', `${path}:${lineOf(document, lines, key)}: ${keyName(key)}: ${what}`, {
+    fields: { key: keyName(key) },
+  })
+}
+
+function refuseDuplicates(config: z.infer<typeof schema>, path: string): z.infer<typeof schema> {
+  const names = config.sources.map((s) => s.name)
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined) {
+    throw new TidemarkError(
+      'CONFIG_INVALID',
+      `${path}: sources: two sources are named "${twice}"; a name is the path of its webhooks`,
+      { fields: { key: 'sources' } },
+    )
+  }
+  return config
+}
+
+const keyName = (key: readonly PropertyKey[]): string =>
+  key.map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i === 0 ? '' : '.'}${String(part)}`)).join('') ||
+  '(whole file)'
+
+/** Line of the deepest part of the key that exists. */
+function lineOf(document: Document, lines: LineCounter, key: readonly PropertyKey[]): number {
+  for (let depth = key.length; depth > 0; depth--) {
+    const parent = document.getIn(key.slice(0, depth - 1), true) as { items?: { key?: Node }[] } | undefined
+    const own = parent?.items?.find((pair) => isScalar(pair.key) && pair.key.value === key[depth - 1])?.key
+    const node = own ?? (document.getIn(key.slice(0, depth), true) as Node | undefined)
+    if (node?.range) return lines.linePos(node.range[0]).line
+  }
+  return 1
+}
+
+/** Replaces `${NAME}` in texts by the environment's value; an unset name is an error, not an empty text. */
+function substitute(document: Document, path: string, lines: LineCounter, env: ConfigInput['env']): void {
+  visit(document, {
+    Scalar(_, node) {
+      if (typeof node.value !== 'string') return
+      node.value = node.value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_text, name: string) => {
+        const value = env[name]
+        if (value === undefined) {
+          const line = node.range ? lines.linePos(node.range[0]).line : 1
+          throw new TidemarkError('CONFIG_INVALID', `${path}:${line}: the environment variable ${name} is not set`, {
+            fields: { key: name },
+          })
+        }
+        return value
+      })
+    },
+  })
+}

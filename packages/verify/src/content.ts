@@ -1,0 +1,26 @@
+import { createHash } from 'node:crypto'
+import { jsonText } from '@tidemark/diff'
+import { type AvroField, MODEL_SCHEMAS, type ModelName } from '@tidemark/model'
+
+const compared = new Map<ModelName, readonly AvroField[]>()
+
+function comparedFields(model: ModelName): readonly AvroField[] {
+  let fields = compared.get(model)
+  if (fields === undefined) {
+    fields = MODEL_SCHEMAS[model].fields.filter((f) => f.diff !== 'ignore')
+    compared.set(model, fields)
+  }
+  return fields
+}
+
+/**
+ * A digest of what counts as a record's content: its fields without those that are carried but not compared. 16 bytes as a
+ * latin1 string, so that a million of them fit into memory.
+ */
+export function contentDigest(model: ModelName, record: object | null): string {
+  if (record === null) return ''
+  const source = record as Readonly<Record<string, unknown>>
+  const hash = createHash('sha1')
+  for (const field of comparedFields(model)) hash.update(`${jsonText(field, field.type, source[field.name])}\u0000`)
+  return hash.digest().toString('latin1', 0, 16)
+}

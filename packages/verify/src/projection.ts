@@ -1,0 +1,64 @@
+import { changesTopic, type ModelName } from '@tidemark/model'
+import type { Last } from './chain.ts'
+import type { Findings } from './report.ts'
+
+/** What the check needs of the tables. */
+export interface ProjectionReader {
+  /** Next change offset that the tables of a model and partition have not taken in. */
+  position(model: ModelName, partition: number): Promise<number>
+  /** Version and content digest (see contentDigest) of the rows with these keys. */
+  rows(
+    model: ModelName,
+    keys: readonly string[],
+  ): Promise<Map<string, { readonly version: number; readonly digest: string }>>
+  /** Rows of a model, or null when the tables are not exactly at these ends (partition to offset). */
+  count(model: ModelName, ends: ReadonlyMap<number, number>): Promise<number | null>
+}
+
+const KEYS_PER_QUERY = 1_000
+
+interface ProjectionCheck {
+  readonly model: ModelName
+  readonly partition: number
+  /** End of the changes that were walked. */
+  readonly end: number
+  readonly lasts: ReadonlyMap<string, Last>
+  readonly findings: Findings
+}
+
+/**
+ * Compares rows with what the changes left; returns the number of rows compared. Rows may be newer than what was walked (the
+ * projector goes on), and older only while their change lies behind the tables' position.
+ */
+export async function checkProjection(
+  projection: ProjectionReader,
+  { model, partition, end, lasts, findings }: ProjectionCheck,
+): Promise<number> {
+  const position = Math.min(await projection.position(model, partition), end)
+  const keys = [...lasts.keys()]
+  let compared = 0
+  for (let at = 0; at < keys.length; at += KEYS_PER_QUERY) {
+    const slice = keys.slice(at, at + KEYS_PER_QUERY)
+    const rows = await projection.rows(model, slice)
+    for (const key of slice) {
+      const last = lasts.get(key) as Last
+      if (last.offset >= position) continue
+      const message = difference(last, rows.get(key))
+      if (message !== undefined)
+        findings.add({ check: 'projection', topic: changesTopic(model), partition, offset: last.offset, key, message })
+      compared++
+    }
+  }
+  return compared
+}
+
+function difference(
+  last: Last,
+  row: { readonly version: number; readonly digest: string } | undefined,
+): string | undefined {
+  if (row === undefined) return `no row, though the changes left version ${last.version}`
+  if (row.version < last.version) return `the row has version ${row.version}, the changes left version ${last.version}`
+  if (row.version === last.version && row.digest !== last.digest)
+    return `the row's content is not what version ${last.version} left`
+  return undefined
+}
