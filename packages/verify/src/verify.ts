@@ -45,221 +45,192 @@ interface Totals {
   done: number
 }
 
+/** What all steps of one verification share. */
+interface Run {
+  readonly deps: VerifyDeps
+  readonly options: VerifyOptions
+  readonly findings: Findings
+  readonly totals: Totals
+  /** Counts records walked and tells the caller. */
+  advance(topic: string, records: number): void
+}
+
+/** One model's topics as they were when the verification began. */
+interface Plan {
+  readonly model: ModelName
+  /** Ends of the changes before the snapshots were measured. */
+  readonly settled: readonly WalkRange[]
+  readonly snapshots: readonly WalkRange[]
+  readonly changes: readonly WalkRange[]
+  readonly work: number
+}
+
+/** The records of one partition that one pass looks at. */
+interface Pass {
+  readonly plan: Plan
+  readonly partition: number
+  readonly includes: (key: Buffer) => boolean
+}
+
 /** Never throws for what it finds; throws what keeps it from looking (an unreadable log, a lost store). */
 export async function verify(deps: VerifyDeps, options: VerifyOptions): Promise<Report> {
   const findings = new Findings()
   const totals: Totals = { changes: 0, snapshots: 0, records: 0, rows: 0, done: 0 }
-  const plans = await Promise.all(MODEL_NAMES.map((model) => planOf(deps.log, model, options)))
+  const plans: Plan[] = []
+  for (const model of MODEL_NAMES) plans.push(await planOf(deps.log, model, options))
   const total = plans.reduce((sum, plan) => sum + plan.work, 0)
-  for (const plan of plans) {
-    const report = (): void =>
-      options.onProgress?.({ done: totals.done, total, topic: changesTopic(plan.model), problems: findings.total })
-    await verifyModel(deps, options, plan, findings, totals, report)
+  const advance = (topic: string, records: number): void => {
+    totals.done += records
+    options.onProgress?.({ done: totals.done, total, topic, problems: findings.total })
   }
+  for (const plan of plans) await verifyModel({ deps, options, findings, totals, advance }, plan)
+  const { changes, snapshots, records, rows } = totals
   return {
     ok: findings.total === 0 && !options.signal.aborted,
     problems: findings.problems,
     problemsTotal: findings.total,
-    changes: totals.changes,
-    snapshots: totals.snapshots,
-    records: totals.records,
-    rows: totals.rows,
+    changes,
+    snapshots,
+    records,
+    rows,
     skipped: deps.projection ? [] : [{ check: 'projection', reason: 'no store was given' }],
   }
 }
 
-interface Plan {
-  readonly model: ModelName
-  readonly changes: readonly WalkRange[]
-  readonly snapshots: readonly WalkRange[]
-  readonly work: number
-}
-
-const lengthOf = (ranges: readonly WalkRange[]): number => ranges.reduce((sum, r) => sum + r.end - r.start, 0)
+const lengthOf = (range: WalkRange | undefined): number => (range ? range.end - range.start : 0)
 
 async function planOf(log: EventLog, model: ModelName, { partitions, recordsPerPass }: VerifyOptions): Promise<Plan> {
-  // Snapshots first: a snapshot without its change would be a finding, a change whose snapshot came later would not.
+  // A writer may go on meanwhile: what was there before the snapshots were measured must be in them, and what they hold must have
+  // its change.
+  const settled = await rangesOf(log, changesTopic(model), partitions)
   const snapshots = await rangesOf(log, snapshotsTopic(model), partitions)
   const changes = await rangesOf(log, changesTopic(model), partitions)
-  const work = changes.reduce((sum, range, p) => {
-    const perPass = lengthOf([range]) + lengthOf(snapshots.slice(p, p + 1))
-    return sum + perPass * passesFor(range, recordsPerPass)
-  }, 0)
-  return { model, changes, snapshots, work }
+  const work = changes.reduce(
+    (sum, range, p) => sum + (lengthOf(range) + lengthOf(snapshots[p])) * passesFor(range, recordsPerPass),
+    0,
+  )
+  return { model, settled, snapshots, changes, work }
 }
 
 /** There are at most as many records as changes. */
-const passesFor = (range: WalkRange, recordsPerPass = RECORDS_PER_PASS): number =>
-  Math.max(1, Math.ceil(lengthOf([range]) / recordsPerPass))
+function passesFor(range: WalkRange | undefined, recordsPerPass = RECORDS_PER_PASS): number {
+  return Math.max(1, Math.ceil(lengthOf(range) / recordsPerPass))
+}
 
-async function verifyModel(
-  deps: VerifyDeps,
-  options: VerifyOptions,
-  plan: Plan,
-  findings: Findings,
-  totals: Totals,
-  report: () => void,
-): Promise<void> {
+async function verifyModel(run: Run, plan: Plan): Promise<void> {
+  const { deps, options, totals } = run
   let records = 0
-  for (const [partition, changes] of plan.changes.entries()) {
-    const passes = passesFor(changes, options.recordsPerPass)
+  for (const [partition, range] of plan.changes.entries()) {
+    const passes = passesFor(range, options.recordsPerPass)
     for (let pass = 0; pass < passes && !options.signal.aborted; pass++) {
-      const mine = (key: Buffer): boolean => passes === 1 || (murmur2(key) >>> 4) % passes === pass
-      const lasts = await walkChanges(deps, options, plan.model, changes, mine, findings, totals, report)
-      const snapshots = plan.snapshots[partition] as WalkRange
-      await walkSnapshots(deps, options, plan.model, snapshots, changes, mine, lasts, findings, totals, report)
+      // The low bits of the hash chose the partition; the pass takes others.
+      const includes = (key: Buffer): boolean => passes === 1 || (murmur2(key) >>> 8) % passes === pass
+      const lasts = await walkChanges(run, { plan, partition, includes })
+      await walkSnapshots(run, { plan, partition, includes }, lasts)
       records += lasts.size
-      if (deps.projection)
-        totals.rows += await checkProjection(deps.projection, {
-          model: plan.model,
-          partition,
-          end: changes.end,
-          lasts,
-          findings,
-        })
+      if (deps.projection) {
+        const check = { model: plan.model, partition, end: range.end, lasts, findings: run.findings }
+        totals.rows += await checkProjection(deps.projection, check)
+      }
     }
   }
   totals.records += records
-  if (deps.projection && !options.signal.aborted) await checkRowCount(deps.projection, plan, records, findings)
+  if (deps.projection && !options.signal.aborted) await checkRowCount(run, deps.projection, plan, records)
 }
 
-async function checkRowCount(
-  projection: ProjectionReader,
-  plan: Plan,
-  records: number,
-  findings: Findings,
-): Promise<void> {
+async function checkRowCount(run: Run, projection: ProjectionReader, plan: Plan, records: number): Promise<void> {
   const rows = await projection.count(plan.model, new Map(plan.changes.map((r) => [r.partition, r.end])))
-  if (rows !== null && rows !== records) {
-    const message = `the table of ${plan.model} has ${rows} rows, the changes name ${records} records`
-    findings.add({
-      check: 'projection',
-      topic: changesTopic(plan.model),
-      partition: 0,
-      offset: null,
-      key: null,
-      message,
-    })
-  }
+  if (rows === null || rows === records) return
+  const message = `the table of ${plan.model} has ${rows} rows, the changes name ${records} records`
+  const topic = changesTopic(plan.model)
+  run.findings.add({ check: 'projection', topic, partition: 0, offset: null, key: null, message })
 }
 
-async function walkChanges(
-  deps: VerifyDeps,
-  options: VerifyOptions,
-  model: ModelName,
-  range: WalkRange,
-  mine: (key: Buffer) => boolean,
-  findings: Findings,
-  totals: Totals,
-  report: () => void,
-): Promise<Map<string, Last>> {
-  const { topic, partition } = range
-  const checker = createChainChecker({
-    codec: deps.codec,
-    findings,
-    model,
-    topic,
-    partition,
-    tracked: new Set(options.tracked ?? []),
-  })
+async function walkChanges(run: Run, { plan, partition, includes }: Pass): Promise<Map<string, Last>> {
+  const { findings, deps, options, totals } = run
+  const range = plan.changes[partition] as WalkRange
+  const { topic } = range
+  const tracked = new Set(options.tracked ?? [])
+  const checker = createChainChecker({ codec: deps.codec, findings, model: plan.model, topic, partition, tracked })
   const lasts = new Map<string, Last>()
   for await (const batch of walk(deps.log, range, options.signal)) {
     for (const record of batch) {
       if (record.key === null || record.value === null) {
-        findings.add({
-          check: 'decodable',
-          topic,
-          partition,
-          offset: record.offset,
-          key: null,
-          message: 'a change needs a key and a value',
-        })
-        continue
+        const message = 'a change needs a key and a value'
+        findings.add({ check: 'decodable', topic, partition, offset: record.offset, key: null, message })
+      } else if (includes(record.key)) {
+        totals.changes++
+        const key = record.key.toString('utf8')
+        const last = checker.check(record, key, lasts.get(key))
+        if (last) lasts.set(key, last)
       }
-      if (!mine(record.key)) continue
-      totals.changes++
-      const key = record.key.toString('utf8')
-      const last = checker.check(record, key, lasts.get(key))
-      if (last) lasts.set(key, last)
     }
-    totals.done += batch.length
-    report()
+    run.advance(topic, batch.length)
   }
   return lasts
 }
 
-/** The last snapshot of each key must be what its last change left, as far as the walk over the changes has seen. */
+/** A purged record's last snapshot is a tombstone. */
+const PURGED_VERSION = -1
+
 async function walkSnapshots(
-  deps: VerifyDeps,
-  options: VerifyOptions,
-  model: ModelName,
-  range: WalkRange,
-  changes: WalkRange,
-  mine: (key: Buffer) => boolean,
+  run: Run,
+  { plan, partition, includes }: Pass,
   lasts: ReadonlyMap<string, Last>,
-  findings: Findings,
-  totals: Totals,
-  report: () => void,
 ): Promise<void> {
-  const { topic, partition } = range
+  const { findings, deps, options, totals } = run
+  const range = plan.snapshots[partition] as WalkRange
+  const { topic } = range
   const seen = new Map<string, Last>()
   for await (const batch of walk(deps.log, range, options.signal)) {
-    for (const record of batch) {
-      if (record.key === null || !mine(record.key)) continue
+    for (const { key: bytes, value, offset } of batch) {
+      if (bytes === null || !includes(bytes)) continue
       totals.snapshots++
-      const key = record.key.toString('utf8')
-      if (record.value === null) {
-        seen.set(key, { version: -1, digest: '', offset: record.offset })
-        continue
-      }
+      const key = bytes.toString('utf8')
       try {
-        const snapshot = deps.codec.decodeSnapshot(model, record.value)
-        seen.set(key, {
-          version: snapshot.version,
-          digest: contentDigest(model, snapshot.record),
-          offset: record.offset,
-        })
+        const snapshot = value === null ? null : deps.codec.decodeSnapshot(plan.model, value)
+        const version = snapshot?.version ?? PURGED_VERSION
+        seen.set(key, { version, digest: contentDigest(plan.model, snapshot?.record ?? null), offset })
       } catch (error) {
-        findings.add({
-          check: 'decodable',
-          topic,
-          partition,
-          offset: record.offset,
-          key,
-          message: (error as Error).message,
-        })
+        findings.add({ check: 'decodable', topic, partition, offset, key, message: (error as Error).message })
       }
     }
-    totals.done += batch.length
-    report()
+    run.advance(topic, batch.length)
   }
-  if (options.signal.aborted) return
-  compareSnapshots({ topic, partition, changesTopic: changes.topic, lasts, seen, findings })
+  if (!options.signal.aborted) compareSnapshots(run, range, (plan.settled[partition] as WalkRange).end, lasts, seen)
 }
 
-function compareSnapshots(c: {
-  topic: string
-  partition: number
-  changesTopic: string
-  lasts: ReadonlyMap<string, Last>
-  seen: ReadonlyMap<string, Last>
-  findings: Findings
-}): void {
-  for (const [key, snapshot] of c.seen) {
-    const last = c.lasts.get(key)
+/** The last snapshot of each key must be what its last change left. */
+function compareSnapshots(
+  { findings }: Run,
+  { topic, partition }: WalkRange,
+  settledEnd: number,
+  lasts: ReadonlyMap<string, Last>,
+  seen: ReadonlyMap<string, Last>,
+): void {
+  for (const [key, last] of lasts) {
+    const snapshot = seen.get(key)
     const fail = (message: string): void =>
-      c.findings.add({
-        check: 'snapshots',
-        topic: c.topic,
-        partition: c.partition,
-        offset: snapshot.offset,
-        key,
-        message,
-      })
-    if (last === undefined) fail(`a snapshot of version ${snapshot.version} without any change`)
-    else if (snapshot.version === last.version && snapshot.digest !== last.digest)
-      fail(`the snapshot of version ${snapshot.version} is not what its change left`)
-    else if (snapshot.version > last.version)
+      findings.add({ check: 'snapshots', topic, partition, offset: snapshot?.offset ?? null, key, message })
+    if (snapshot === undefined || snapshot.version < last.version) {
+      const found = snapshot === undefined ? 'no snapshot' : `a snapshot of version ${snapshot.version}`
+      if (last.offset < settledEnd && snapshot?.version !== PURGED_VERSION)
+        fail(`${found}, the last change is version ${last.version}`)
+    } else if (snapshot.version > last.version) {
       fail(`a snapshot of version ${snapshot.version}, the last change is version ${last.version}`)
+    } else if (snapshot.digest !== last.digest) {
+      fail(`the snapshot of version ${snapshot.version} is not what its change left`)
+    }
+  }
+  for (const [key, { version, offset }] of seen) {
+    if (lasts.has(key)) continue
+    findings.add({
+      check: 'snapshots',
+      topic,
+      partition,
+      offset,
+      key,
+      message: `a snapshot of version ${version} without any change`,
+    })
   }
 }
