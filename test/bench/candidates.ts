@@ -1,7 +1,29 @@
 import { seededRandom } from '@tidemark/base'
 
-const FIRST = ['Frodo', 'Samwise', 'Meriadoc', 'Peregrin', 'Éowyn', 'Faramir', 'Galadriel', 'Celeborn', 'Arwen', 'Thorin']
-const LAST = ['Baggins', 'Gamgee', 'Brandybuck', 'Took', 'of Rohan', 'of Ithilien', 'Undómiel', 'Oakenshield', 'Proudfoot', 'Cotton']
+const FIRST = [
+  'Frodo',
+  'Samwise',
+  'Meriadoc',
+  'Peregrin',
+  'Éowyn',
+  'Faramir',
+  'Galadriel',
+  'Celeborn',
+  'Arwen',
+  'Thorin',
+]
+const LAST = [
+  'Baggins',
+  'Gamgee',
+  'Brandybuck',
+  'Took',
+  'of Rohan',
+  'of Ithilien',
+  'Undómiel',
+  'Oakenshield',
+  'Proudfoot',
+  'Cotton',
+]
 const TITLES = ['Backend Engineer', 'Gardener', 'Recruiter', 'Accountant', 'Ring Bearer', 'Site Reliability Engineer']
 
 /** A candidate as a provider would deliver it: about 500 bytes of JSON. The same number gives the same person; `edit` changes one field. */
@@ -20,7 +42,15 @@ export function candidateInput(n: number, edit = 0): Record<string, unknown> {
     email_addresses: [{ email_address: `candidate.${n}@example.com`, type: 'PRIVATE' }],
     phone_numbers: [{ phone_number: `+49 30 ${1_000_000 + n}`, type: 'HOME' }],
     social_media: [],
-    location: { city: random.pick(['Hobbiton', 'Bree', 'Minas Tirith']), country: 'DE', raw: null, state: null, street_1: null, street_2: null, zip_code: String(10_000 + (n % 80_000)) },
+    location: {
+      city: random.pick(['Hobbiton', 'Bree', 'Minas Tirith']),
+      country: 'DE',
+      raw: null,
+      state: null,
+      street_1: null,
+      street_2: null,
+      zip_code: String(10_000 + (n % 80_000)),
+    },
     custom_fields: { salary_expectation: 50_000 + (n % 40) * 1_000 },
     integration_fields: [],
     remote_url: `https://ats.example.com/candidates/${n}`,

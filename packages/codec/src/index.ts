@@ -9,6 +9,7 @@ export type {
   Singles,
   Snapshot,
 } from './codec.ts'
+export { type CompatibilityResult, checkCompatibility } from './compatibility.ts'
 export { type Compiled, type CompiledField, type CompiledRecord, compileRecord } from './compile.ts'
 export { FRAME_BYTES, frameHeader, frameId } from './frame.ts'
 export {
