@@ -131,3 +131,16 @@ export function createEventParser(): (text: string) => ServerEvent[] {
     return events
   }
 }
+
+/** Lines of a streamed answer to a POST. */
+export async function* postStream(target: Target, path: string, signal: AbortSignal): AsyncGenerator<string> {
+  const response = await request(target, path, { method: 'POST', headers: headers(target, {}), signal })
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const chunk of response.body ?? []) {
+    rest += decoder.decode(chunk as Uint8Array, { stream: true })
+    const lines = rest.split('\n')
+    rest = lines.pop() ?? ''
+    yield* lines.filter((line) => line !== '')
+  }
+}

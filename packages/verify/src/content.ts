@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { jsonText } from '@tidemark/diff'
 import { type AvroField, MODEL_SCHEMAS, type ModelName } from '@tidemark/model'
+import { postgresJson } from '@tidemark/projection'
 
 const compared = new Map<ModelName, readonly AvroField[]>()
 
@@ -21,6 +22,10 @@ export function contentDigest(model: ModelName, record: object | null): string {
   if (record === null) return ''
   const source = record as Readonly<Record<string, unknown>>
   const hash = createHash('sha1')
-  for (const field of comparedFields(model)) hash.update(`${jsonText(field, field.type, source[field.name])}\u0000`)
+  for (const field of comparedFields(model)) {
+    // The tables cannot hold U+0000; with it folded the same way here, one digest serves topics and tables.
+    hash.update(postgresJson(jsonText(field, field.type, source[field.name])))
+    hash.update('\u0000')
+  }
   return hash.digest().toString('latin1', 0, 16)
 }

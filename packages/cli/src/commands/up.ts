@@ -1,0 +1,154 @@
+import { createLogger } from '@tidemark/telemetry'
+import { type App, startApp } from '../app.ts'
+import type { Config } from '../config.ts'
+import { formatChange } from '../feed.ts'
+import type { CommandContext, CommandResult } from '../program.ts'
+import { createProgressLine } from '../progressLine.ts'
+import { removeServerFile, writeServerFile } from '../serverFile.ts'
+import { followChanges } from '../watch.ts'
+
+export interface UpFlags {
+  readonly feed: boolean
+  readonly json?: boolean
+}
+
+const PROGRESS_EVERY_MS = 200
+const STOP_WITHIN_MS = 20_000
+
+/** Runs everything until interrupted. Prints the first sync's progress, then changes as they happen. */
+export async function upCommand(context: CommandContext, config: Config, flags: UpFlags): CommandResult {
+  const { clock, random, note, style } = context
+  const logger = createLogger({ level: config.log_level })
+  const fatal = new AbortController()
+  const onFatal = (error: unknown): void => {
+    logger.fatal({ err: error }, 'a part of tidemark cannot go on; it ends')
+    fatal.abort(error)
+  }
+  note(style.dim(`opening ${config.data} …`))
+  const app = await startApp(config, { clock, random, logger, onFatal })
+  const signal = AbortSignal.any([context.signal, fatal.signal])
+  try {
+    writeServerFile(config.data, { pid: process.pid, url: app.url })
+    printWelcome(app, context)
+    if (flags.feed) await showFeed(app, context, flags, signal)
+    else await untilAborted(signal)
+  } finally {
+    note(style.dim('stopping …'))
+    const timer = setTimeout(() => {
+      note(
+        style.red(
+          `not stopped within ${STOP_WITHIN_MS / 1000} s; ending. Nothing acknowledged is lost: the next start goes on from the log.`,
+        ),
+      )
+      process.exit(1)
+    }, STOP_WITHIN_MS)
+    await app.stop()
+    clearTimeout(timer)
+    removeServerFile(config.data)
+  }
+  if (fatal.signal.aborted) throw fatal.signal.reason
+  return 0
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+function printWelcome(app: App, { note, style }: CommandContext): void {
+  note('')
+  note(`${style.bold('tidemark')} listens on ${style.cyan(app.url)}`)
+  if (app.sandbox)
+    note(
+      `  a simulated ATS with ${app.sandbox.sandbox.integrations.length} customers answers as Kombo at ${style.cyan(app.sandbox.config['base_url'] as string)}`,
+    )
+  note(`  reads     ${app.url}/v1/ats/candidates   (with X-Integration-Id)`)
+  note(`  changes   ${app.url}/v1/changes          (Server-Sent Events)`)
+  note(`  status    ${app.url}/v1/status`)
+  for (const d of app.differences)
+    note(
+      style.yellow(
+        `topic ${d.topic}: ${d.setting} is ${d.found}, the configuration asks for ${d.expected}; it is left as it is`,
+      ),
+    )
+  note('')
+}
+
+/** The first sync's progress until everything fetched is readable, then the live feed until aborted. */
+async function showFeed(app: App, context: CommandContext, flags: UpFlags, signal: AbortSignal): Promise<void> {
+  await showSync(app, context, signal)
+  if (signal.aborted) return
+  const key = app.config.api_keys[0]?.key
+  const changes = followChanges({
+    target: { url: app.url, key },
+    query: { display: 'true', from: 'latest' },
+    signal,
+    clock: context.clock,
+    random: context.random,
+    onOpen: () => printHints(app, context),
+    onLost: (message) => context.note(context.style.dim(`feed lost: ${message}`)),
+  })
+  for await (const { change, data } of changes) context.print(flags.json ? data : formatChange(change, context.style))
+}
+
+interface SyncProgress {
+  readonly listings: number
+  readonly listingsDone: number
+  readonly observed: number
+  readonly behind: number
+  readonly waiting: boolean
+}
+
+function progressOf(app: App): SyncProgress {
+  const integrations = app.ingress.status()
+  const streams = integrations.flatMap((i) => i.streams)
+  const processorLag = app.processor.status().reduce((sum, p) => sum + p.lag, 0)
+  return {
+    listings: streams.length,
+    listingsDone: streams.filter((s) => s.watermarkMs !== null && s.state === 'idle').length,
+    observed: streams.reduce((sum, s) => sum + s.counts.reduce((n, c) => n + c.observed, 0), 0),
+    behind: processorLag + app.projector.status().lag,
+    waiting: integrations.some((i) => i.isWaitingForProvider),
+  }
+}
+
+async function showSync(app: App, context: CommandContext, signal: AbortSignal): Promise<void> {
+  const line = createProgressLine(context)
+  const started = context.clock.now()
+  let p = progressOf(app)
+  while (!signal.aborted && (p.listingsDone < p.listings || p.behind > 0)) {
+    const doing = p.waiting
+      ? 'waiting for the first sync of the ATS'
+      : `${p.listingsDone} of ${p.listings} listings complete`
+    line.update({
+      done: p.observed - p.behind,
+      ...(p.listingsDone === p.listings ? { total: p.observed } : {}),
+      unit: 'records',
+      text: `${doing}, ${p.behind.toLocaleString('en-US')} to go through the pipeline`,
+    })
+    await context.clock.sleep(PROGRESS_EVERY_MS, signal)
+    p = progressOf(app)
+  }
+  line.end()
+  if (signal.aborted) return
+  const seconds = ((context.clock.now() - started) / 1000).toFixed(1)
+  context.note(
+    context.style.green(
+      `in sync: ${p.listings} listings of ${app.ingress.status().length} integrations, ${p.observed.toLocaleString('en-US')} records fetched in ${seconds} s`,
+    ),
+  )
+}
+
+function printHints(app: App, { note, style }: CommandContext): void {
+  const flags = `${app.config.port === 8080 ? '' : ` --port ${new URL(app.url).port}`}${app.config.api_keys.length > 0 ? ' --key …' : ''}`
+  const data = app.config.data === './data' ? '' : ` --data ${app.config.data}`
+  note('')
+  note('Try next, in another terminal:')
+  note(`  ${style.cyan(`npx tidemark watch --model applications --field current_stage_id${flags}`)}`)
+  note(`  ${style.cyan(`npx tidemark status${flags}`)}`)
+  note(`  ${style.cyan(`npx tidemark verify${data}`)}`)
+  note('')
+  note(style.dim('changes as they happen (Ctrl-C ends):'))
+}

@@ -1,0 +1,177 @@
+import { classify, fromNext, systemClock, TidemarkError } from '@tidemark/base'
+import { Command, CommanderError } from 'commander'
+import { ApiError, type Target } from './client.ts'
+import { createStyle, type Style, wantsColor } from './colors.ts'
+import { historyCommand } from './commands/history.ts'
+import { statusCommand } from './commands/status.ts'
+import { syncCommand } from './commands/sync.ts'
+import { upCommand } from './commands/up.ts'
+import { verifyCommand } from './commands/verify.ts'
+import { watchCommand } from './commands/watch.ts'
+import { type Config, loadConfig } from './config.ts'
+
+export interface Output {
+  readonly isTTY?: boolean
+  readonly columns?: number
+  write(text: string): boolean
+}
+
+export interface CliIo {
+  readonly stdout: Output
+  readonly stderr: Output
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** What every command gets. */
+export interface CommandContext {
+  readonly io: CliIo
+  readonly style: Style
+  /** Aborted by SIGINT and SIGTERM. */
+  readonly signal: AbortSignal
+  readonly clock: typeof systemClock
+  readonly random: ReturnType<typeof fromNext>
+  readonly print: (line: string) => void
+  readonly note: (line: string) => void
+}
+
+/** Exit code 0 only when what was asked is true. */
+export type CommandResult = Promise<number>
+
+const FAILED = 1
+const USAGE = 2
+
+/** Runs the command line and returns the exit code; never throws. */
+export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
+  const stopping = new AbortController()
+  const stop = (): void => stopping.abort()
+  process.on('SIGINT', stop)
+  process.on('SIGTERM', stop)
+  // `tidemark watch | head` ends the pipe: that is an end, not a failure.
+  const onPipe = (error: NodeJS.ErrnoException): void => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  }
+  process.stdout.on('error', onPipe)
+  const context: CommandContext = {
+    io,
+    style: createStyle(wantsColor(io.env, io.stdout.isTTY === true)),
+    signal: stopping.signal,
+    clock: systemClock,
+    random: fromNext(Math.random),
+    print: (line) => void io.stdout.write(`${line}\n`),
+    note: (line) => void io.stderr.write(`${line}\n`),
+  }
+  try {
+    let code = 0
+    await createProgram(context, (result) => {
+      code = result
+    }).parseAsync(argv as string[])
+    return code
+  } catch (error) {
+    return reportFailure(error, context)
+  } finally {
+    process.off('SIGINT', stop)
+    process.off('SIGTERM', stop)
+    process.stdout.off('error', onPipe)
+  }
+}
+
+function reportFailure(error: unknown, { note, style, io }: CommandContext): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE
+  if (error instanceof ApiError) {
+    note(`${style.red('refused')} ${error.code ?? error.status}: ${error.message}`)
+    return FAILED
+  }
+  const failure = error instanceof TidemarkError ? error : classify(error)
+  note(`${style.red(failure.title)} (${failure.code}): ${failure.message}`)
+  if (failure.code === 'INTERNAL' && io.env['TIDEMARK_TRACE']) note(String((error as Error).stack))
+  return FAILED
+}
+
+interface CommonFlags {
+  readonly config?: string
+  readonly data?: string
+  readonly port?: string
+}
+
+interface ClientFlags extends CommonFlags {
+  readonly url?: string
+  readonly key?: string
+}
+
+function createProgram(context: CommandContext, done: (code: number) => void): Command {
+  const program = new Command('tidemark')
+    .description('Change data capture for applicant tracking systems')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void context.io.stdout.write(text),
+      writeErr: (text) => void context.io.stderr.write(text),
+    })
+    .showHelpAfterError('(see: tidemark --help)')
+  const configOf = (flags: CommonFlags): Config => loadConfig({ flags, env: context.io.env })
+  const targetOf = (flags: ClientFlags): Target => ({
+    url: flags.url ?? context.io.env['TIDEMARK_URL'] ?? `http://127.0.0.1:${configOf(flags).port}`,
+    key: flags.key ?? context.io.env['TIDEMARK_KEY'],
+  })
+  const add = (name: string, description: string): Command =>
+    program
+      .command(name)
+      .description(description)
+      .option('--config <file>', 'configuration (default ./tidemark.yaml if present)')
+  const client = (command: Command): Command =>
+    command
+      .option('--port <number>', 'port of a tidemark on this machine (default 8080)')
+      .option('--url <url>', 'address of the tidemark to ask (or TIDEMARK_URL)')
+      .option('--key <key>', 'API key (or TIDEMARK_KEY)')
+      .option('--json', 'print JSON')
+
+  add('up', 'run everything in one process; without a configuration against a simulated ATS')
+    .option('--data <dir>', 'data directory (default ./data)')
+    .option('--port <number>', 'port to listen on (default 8080)')
+    .option('--no-feed', 'do not print the live feed')
+    .option('--json', 'print the feed as JSON lines')
+    .action(async (flags: CommonFlags & { feed: boolean; json?: boolean }) =>
+      done(await upCommand(context, configOf(flags), flags)),
+    )
+
+  client(add('watch', 'follow changes as they happen'))
+    .option('--integration <id>', 'only this integration (repeatable)', collect, [])
+    .option('--model <name>', 'only this model (repeatable)', collect, [])
+    .option('--field <path>', 'only changes of this field (repeatable)', collect, [])
+    .option('--from <where>', 'earliest or latest', 'latest')
+    .option('--last-event-id <id>', 'go on behind this event')
+    .option('--limit <n>', 'end after so many changes')
+    .action(async (flags) => done(await watchCommand(context, targetOf(flags), flags)))
+
+  client(add('history', 'who changed what in one record, when, and how we know'))
+    .argument('<model>', 'for example candidates')
+    .argument('<id>', 'public id of the record')
+    .option('--integration <id>', 'when several integrations have this id')
+    .option('--field <path>', 'only this field')
+    .action(async (model: string, id: string, flags) =>
+      done(await historyCommand(context, targetOf(flags), { model, id, ...flags })),
+    )
+
+  client(add('status', 'sync state, counts and lag per integration and model')).action(async (flags) =>
+    done(await statusCommand(context, targetOf(flags), flags)),
+  )
+
+  client(add('sync', 'ask for a sync now and wait for its end'))
+    .option('--full', 'fetch everything, not only what changed')
+    .option('--integration <id>', 'only this integration (default all)')
+    .option('--no-wait', 'do not wait for the end')
+    .action(async (flags) => done(await syncCommand(context, targetOf(flags), flags)))
+
+  add('verify', 'walk the topics and tables and check every promise; exit code 1 when one is broken')
+    .option('--data <dir>', 'data directory (default ./data)')
+    .option('--port <number>', 'port of a tidemark that is running on the data directory')
+    .option('--json', 'print the report as JSON')
+    .action(async (flags: CommonFlags & { json?: boolean }) =>
+      done(await verifyCommand(context, configOf(flags), flags)),
+    )
+  return program
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, ...value.split(',').filter((part) => part !== '')]
+}

@@ -1,0 +1,35 @@
+import { type Clock, type Random, TidemarkError } from '@tidemark/base'
+import type { Connector } from '@tidemark/connector'
+import { connector as kombo } from '@tidemark/connector-kombo'
+import type { NamedSource } from '@tidemark/ingress'
+import type { SourceConfig } from './config.ts'
+
+/** Every connector this build knows, by its name in the configuration. */
+export const CONNECTORS: ReadonlyMap<string, Connector> = new Map([[kombo.name, kombo]])
+
+/** Opens the configured sources; throws CONFIG_INVALID naming the source and the key that is wrong. */
+export function openSources(
+  configs: readonly SourceConfig[],
+  deps: { readonly clock: Clock; readonly random: Random },
+): NamedSource[] {
+  return configs.map(({ name, connector: connectorName, ...options }) => {
+    const connector = CONNECTORS.get(connectorName)
+    if (connector === undefined) {
+      const known = [...CONNECTORS.keys()].join(', ')
+      throw new TidemarkError(
+        'CONFIG_INVALID',
+        `sources: ${name}: there is no connector "${connectorName}"; known: ${known}`,
+        { fields: { key: 'connector' } },
+      )
+    }
+    try {
+      return { name, connector, source: connector.create(connector.parseOptions(options), deps) }
+    } catch (error) {
+      if (!(error instanceof TidemarkError) || error.code !== 'CONFIG_INVALID') throw error
+      throw new TidemarkError('CONFIG_INVALID', `sources: ${name}: ${error.message}`, {
+        cause: error,
+        fields: error.fields,
+      })
+    }
+  })
+}
