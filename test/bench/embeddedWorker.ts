@@ -18,7 +18,7 @@ import type { AppendRecord, StateWrite } from '@tidemark/log'
 import { type Embedded, openEmbedded } from '@tidemark/log-embedded'
 import { OBSERVED_TOPIC, snapshotsTopic, topicPlans } from '@tidemark/model'
 import { createMetrics, silentLogger } from '@tidemark/telemetry'
-import { observationBuilder } from '@tidemark/testing'
+import { observationBuilder } from '@tidemark/testing/observations'
 import { candidateInput } from './candidates.ts'
 import { watchMemory } from './memory.ts'
 

@@ -2,6 +2,9 @@ import { TidemarkError } from '@tidemark/base'
 
 const VARINT_MAX = 10
 
+/** Results are cut from blocks of this size: allocating each on its own costs more than writing it. */
+const BLOCK_BYTES = 256 * 1024
+
 function undecodable(what: string): TidemarkError {
   return new TidemarkError('VALUE_UNDECODABLE', `the bytes are not what their schema says: ${what}`)
 }
@@ -10,6 +13,8 @@ function undecodable(what: string): TidemarkError {
 export class Writer {
   buf: Buffer
   pos = 0
+  #block = Buffer.alloc(0)
+  #blockPos = 0
 
   constructor(capacity = 4096) {
     this.buf = Buffer.allocUnsafeSlow(capacity)
@@ -90,11 +95,22 @@ export class Writer {
     this.pos += end - start
   }
 
-  /** A copy of what was written. */
+  /** A copy of what was written. It may share its memory block with other results: copy what is kept for long. */
   take(): Buffer {
-    const out = Buffer.allocUnsafe(this.pos)
-    this.buf.copy(out, 0, 0, this.pos)
-    return out
+    const length = this.pos
+    if (length > BLOCK_BYTES / 8) {
+      const own = Buffer.allocUnsafeSlow(length)
+      this.buf.copy(own, 0, 0, length)
+      return own
+    }
+    if (this.#blockPos + length > this.#block.length) {
+      this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
+      this.#blockPos = 0
+    }
+    const start = this.#blockPos
+    this.#blockPos = start + length
+    this.buf.copy(this.#block, start, 0, length)
+    return this.#block.subarray(start, start + length)
   }
 }
 
