@@ -233,3 +233,45 @@ function leafText(tree: Tree, tokens: string[]): string {
   if (token === undefined || tree === null || typeof tree === 'string') return typeof tree === 'string' ? tree : '?'
   return leafText(tree[`k${token.replaceAll('~1', '/').replaceAll('~0', '~')}`] ?? null, rest)
 }
+
+/** What a child sweep's control record says, as far as the diff needs it. */
+export interface NaiveSweep {
+  readonly model: string
+  readonly integration_id: string
+  readonly parent_key: string | null
+  readonly children: readonly string[]
+  readonly fetch_started_at: number
+  readonly observed_at: number
+  readonly pages: number | null
+  readonly cause: Observation['cause']
+}
+
+/** A deletion of one child that the list does not name. */
+export function naiveSweepChild(
+  model: ModelName,
+  snapshot: Snapshot,
+  sweep: NaiveSweep,
+  source: SourcePosition,
+): NaiveResult {
+  const evidence = {
+    kind: 'absence',
+    detail: `not in the complete list of ${sweep.model} of ${sweep.parent_key}`,
+    pages: sweep.pages,
+    records: sweep.children.length,
+  }
+  const deletion: Observation = {
+    integration_id: sweep.integration_id,
+    kind: 1,
+    parent_key: sweep.parent_key,
+    remote_version: null,
+    fetch_started_at: sweep.fetch_started_at,
+    observed_at: sweep.observed_at,
+    merged_into_id: null,
+    cause: { ...sweep.cause, evidence },
+    mask: new Uint8Array(0),
+    record: { remote_deleted_at: null } as never,
+  }
+  const result = naiveApply(model, snapshot, deletion, source)
+  if (!result.change) return result
+  return { ...result, change: { ...result.change, event_id: `${result.change.event_id}-${result.change.id}` } }
+}

@@ -14,3 +14,4 @@ export type {
   TopicDifference,
   TopicSpec,
 } from './log.ts'
+export { openTail, type Tail, type TailOptions, type TailReader, type TailStart } from './tail.ts'

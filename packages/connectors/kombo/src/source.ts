@@ -1,0 +1,66 @@
+import type { ConnectorDeps, FetchOptions, Page, Source } from '@tidemark/connector'
+import { CLIENT_LIMITS, type ClientLimits, KomboClient, type ListAnswer } from './client.ts'
+import { CURSOR_LIMITS, CursorGuard, type CursorLimits, updatedAfterParam } from './cursor.ts'
+import { isKomboStream, type KomboStream, mapPage, STREAM_MODELS } from './mapping.ts'
+import type { KomboOptions } from './options.ts'
+import { integrationOf, readWebhook, verify } from './webhook.ts'
+
+/** Rows a page; Kombo's maximum and its recommendation. */
+const PAGE_SIZE = 250
+
+export interface KomboLimits {
+  readonly client: ClientLimits
+  readonly cursor: CursorLimits
+}
+
+/** One Kombo environment as a source. The limits are an argument for tests only. */
+export function createSource(
+  options: KomboOptions,
+  deps: ConnectorDeps,
+  limits: KomboLimits = { client: CLIENT_LIMITS, cursor: CURSOR_LIMITS },
+): Source {
+  const client = new KomboClient(options, deps, limits.client)
+  return {
+    integrations: options.integrations,
+    // One API key reads every integration of its environment, and each announces itself by webhook.
+    acceptsNewIntegrations: true,
+    streams: Object.keys(STREAM_MODELS),
+    modelsOf: (stream) => (isKomboStream(stream) ? STREAM_MODELS[stream] : []),
+    verifyWebhook: (request) => verify(options.webhookSecret, request),
+    integrationOf: (request) => integrationOf(request.rawBody),
+    readWebhook: (request) => readWebhook(request.rawBody),
+    fetch: (fetchOptions) => fetchPages(client, fetchOptions, limits.cursor),
+    close: () => client.close(),
+  }
+}
+
+/** Every page of a listing, the same filters sent with each cursor, until `next` is null. */
+async function* fetchPages(client: KomboClient, options: FetchOptions, limits: CursorLimits): AsyncGenerator<Page> {
+  const { stream } = options
+  if (!isKomboStream(stream)) throw new RangeError(`Kombo has no stream ${stream}`)
+  const filters: Record<string, string> = { page_size: String(PAGE_SIZE), include_deleted: 'true' }
+  if (options.updatedAfterMs !== undefined) filters['updated_after'] = updatedAfterParam(options.updatedAfterMs)
+  const guard = new CursorGuard(limits)
+  let cursor: string | null = null
+  do {
+    const answer: ListAnswer = await client.list({
+      path: `/ats/${stream}`,
+      query: cursor === null ? filters : { ...filters, cursor },
+      integrationId: options.integrationId,
+      signal: options.signal,
+      onRetry: options.onRetry,
+    })
+    if (answer.kind === 'page') guard.advance(answer.route, answer.results.length, answer.next)
+    yield toPage(stream, answer)
+    cursor = answer.kind === 'page' ? answer.next : null
+  } while (cursor !== null)
+}
+
+function toPage(stream: KomboStream, answer: ListAnswer): Page {
+  const { route, status, headers, body, requestedAtMs, receivedAtMs } = answer
+  return {
+    ...{ route, status, headers, body, requestedAtMs, receivedAtMs, total: null },
+    mapped: answer.kind === 'page' ? mapPage(stream, answer.results) : { records: [], childLists: [], failures: [] },
+    notOffered: answer.kind === 'not_offered' ? answer.message : null,
+  }
+}

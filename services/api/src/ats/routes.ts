@@ -1,0 +1,24 @@
+import type { FastifyInstance } from 'fastify'
+import { queryOf, requireIntegration, requireModel, scopeOf } from '../context.ts'
+import type { ApiDeps } from '../deps.ts'
+import { refuseOtherMethods } from '../errors.ts'
+import { ENDPOINTS } from './endpoints.ts'
+import { listPage } from './listing.ts'
+import { createReader } from './reader.ts'
+
+/** `GET /v1/ats/*`: Kombo's listings over our tables. */
+export function registerAts(app: FastifyInstance, deps: ApiDeps): void {
+  const { store, schema } = deps
+  for (const [path, endpoint] of Object.entries(ENDPOINTS)) {
+    const url = `/v1/ats/${path}`
+    app.get(url, async (request) => {
+      const scope = scopeOf(request)
+      const integrationId = await requireIntegration(deps, request)
+      requireModel(scope, endpoint.model)
+      const { rows, next } = await listPage({ store, schema, integrationId, endpoint, query: queryOf(request) })
+      const results = await endpoint.shape(rows, createReader(store, schema, scope, integrationId))
+      return { status: 'success', data: { next, results } }
+    })
+    refuseOtherMethods(app, url, 'GET')
+  }
+}

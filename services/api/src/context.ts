@@ -1,0 +1,64 @@
+import { isModelName, type ModelName } from '@tidemark/model'
+import { qualified } from '@tidemark/projection'
+import type { FastifyRequest } from 'fastify'
+import { allowsIntegration, allowsModel, type Scope } from './auth.ts'
+import type { ApiDeps } from './deps.ts'
+import { ApiError, inputInvalid } from './errors.ts'
+import type { Query } from './params.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set by the authorization hook before every handler. */
+    scope: Scope | null
+  }
+}
+
+/** The scope of an authorized request. */
+export function scopeOf(request: FastifyRequest): Scope {
+  if (!request.scope) throw new RangeError('the route was registered outside of the authorized part')
+  return request.scope
+}
+
+export const queryOf = (request: FastifyRequest): Query => request.query as Query
+
+/** `X-Integration-Id`, when it is sent. */
+export function integrationHeader(request: FastifyRequest): string | undefined {
+  const value = request.headers['x-integration-id']
+  if (Array.isArray(value)) throw inputInvalid('X-Integration-Id is given several times; give it once.')
+  return value === '' ? undefined : value
+}
+
+/** The integration of a request that must name one; throws when it is missing, unknown or out of scope. */
+export async function requireIntegration(deps: ApiDeps, request: FastifyRequest): Promise<string> {
+  const id = integrationHeader(request)
+  if (id === undefined) {
+    throw inputInvalid('The header X-Integration-Id is missing. /v1/status lists the integrations and their ids.')
+  }
+  if (!allowsIntegration(scopeOf(request), id) || !(await isKnown(deps, id))) throw integrationNotFound(id)
+  return id
+}
+
+export function integrationNotFound(id: string): ApiError {
+  const message = `There is no integration "${id}" for this API key. /v1/status lists the integrations and their ids.`
+  return new ApiError(404, 'PLATFORM.INTEGRATION_NOT_FOUND', message)
+}
+
+async function isKnown({ status, store, schema }: ApiDeps, id: string): Promise<boolean> {
+  if (status.integrations().some((integration) => integration.integrationId === id)) return true
+  const counts = qualified(schema, 'record_counts')
+  const rows = await store.query(`select 1 as known from ${counts} where integration_id = $1 limit 1`, [id])
+  return rows.length > 0
+}
+
+/** Throws when the key may not read the model. */
+export function requireModel(scope: Scope, model: ModelName): void {
+  if (allowsModel(scope, model)) return
+  const message = `The API key "${scope.name}" may not read ${model}; its models are set in the configuration.`
+  throw new ApiError(403, 'INTEGRATION.MODEL_DISABLED', message)
+}
+
+/** The model of a path or parameter. */
+export function parseModel(name: string): ModelName {
+  if (isModelName(name)) return name
+  throw inputInvalid(`"${name}" is not a model; models are named like jobs, candidates or application-stages.`)
+}
