@@ -13,7 +13,7 @@ import { createProjector, type Projector } from '@tidemark/projector'
 import type { SqlStore } from '@tidemark/store'
 import { openPglite } from '@tidemark/store-embedded'
 import { createMetrics, type Logger, type Metrics } from '@tidemark/telemetry'
-import { type FastifyBaseLogger, type FastifyInstance, fastify } from 'fastify'
+import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify'
 import type { Config } from './config.ts'
 import { type Maintenance, startMaintenance } from './maintenance.ts'
 import { type SandboxSource, startSandbox } from './sandboxSource.ts'
@@ -144,7 +144,7 @@ async function start(config: Config, deps: AppDeps, cleanup: Cleanup): Promise<A
     loggerInstance: logger as FastifyBaseLogger,
     bodyLimit: LIMITS.webhookBytesMax,
     forceCloseConnections: true,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
   })
   const readiness = { reasons: ['starting'] as readonly string[] }
   const status: StatusProviders = {

@@ -34,7 +34,7 @@ export function createProgressLine({ io, clock, style }: Pick<CommandContext, 'i
     samples.push({ at: now, done })
     while (samples.length > 2 && now - (samples[0]?.at ?? now) > WINDOW_MS) samples.shift()
     const first = samples[0]
-    return first && now > first.at ? ((done - first.done) * 1000) / (now - first.at) : 0
+    return first && now > first.at ? Math.max(0, ((done - first.done) * 1000) / (now - first.at)) : 0
   }
   const clear = (): void => {
     if (visible) out.write('\r\u001b[2K')

@@ -3,7 +3,7 @@ import { type App, startApp } from '../app.ts'
 import type { Config } from '../config.ts'
 import { formatChange } from '../feed.ts'
 import type { CommandContext, CommandResult } from '../program.ts'
-import { createProgressLine } from '../progressLine.ts'
+import { createProgressLine, type Progress } from '../progressLine.ts'
 import { removeServerFile, writeServerFile } from '../serverFile.ts'
 import { followChanges } from '../watch.ts'
 
@@ -96,49 +96,50 @@ async function showFeed(app: App, context: CommandContext, flags: UpFlags, signa
 interface SyncProgress {
   readonly listings: number
   readonly listingsDone: number
+  /** Observations appended by this process. */
   readonly observed: number
+  /** Of those, records that are not in the tables yet. */
   readonly behind: number
-  readonly waiting: boolean
+  readonly isWaiting: boolean
 }
 
-function progressOf(app: App): SyncProgress {
+async function progressOf(app: App): Promise<SyncProgress> {
   const integrations = app.ingress.status()
   const streams = integrations.flatMap((i) => i.streams)
-  const processorLag = app.processor.status().reduce((sum, p) => sum + p.lag, 0)
+  const { values } = await app.metrics.observed.get()
   return {
     listings: streams.length,
     listingsDone: streams.filter((s) => s.watermarkMs !== null && s.state === 'idle').length,
-    observed: streams.reduce((sum, s) => sum + s.counts.reduce((n, c) => n + c.observed, 0), 0),
-    behind: processorLag + app.projector.status().lag,
-    waiting: integrations.some((i) => i.isWaitingForProvider),
+    observed: values.reduce((sum, v) => sum + v.value, 0),
+    behind: app.processor.status().reduce((sum, p) => sum + p.lag, 0) + app.projector.status().lag,
+    isWaiting: integrations.some((i) => i.isWaitingForProvider),
   }
+}
+
+/** Done are records that went the whole way; their total is known once every listing has been read to its end. */
+function describeProgress(p: SyncProgress): Progress {
+  const done = Math.max(0, p.observed - p.behind)
+  const text = p.isWaiting
+    ? 'waiting for the first sync of the ATS'
+    : `${p.listingsDone} of ${p.listings} listings read`
+  return { done, ...(p.listingsDone === p.listings ? { total: p.observed } : {}), unit: 'records', text }
 }
 
 async function showSync(app: App, context: CommandContext, signal: AbortSignal): Promise<void> {
   const line = createProgressLine(context)
   const started = context.clock.now()
-  let p = progressOf(app)
+  let p = await progressOf(app)
   while (!signal.aborted && (p.listingsDone < p.listings || p.behind > 0)) {
-    const doing = p.waiting
-      ? 'waiting for the first sync of the ATS'
-      : `${p.listingsDone} of ${p.listings} listings complete`
-    line.update({
-      done: p.observed - p.behind,
-      ...(p.listingsDone === p.listings ? { total: p.observed } : {}),
-      unit: 'records',
-      text: `${doing}, ${p.behind.toLocaleString('en-US')} to go through the pipeline`,
-    })
+    line.update(describeProgress(p))
     await context.clock.sleep(PROGRESS_EVERY_MS, signal)
-    p = progressOf(app)
+    p = await progressOf(app)
   }
   line.end()
   if (signal.aborted) return
   const seconds = ((context.clock.now() - started) / 1000).toFixed(1)
-  context.note(
-    context.style.green(
-      `in sync: ${p.listings} listings of ${app.ingress.status().length} integrations, ${p.observed.toLocaleString('en-US')} records fetched in ${seconds} s`,
-    ),
-  )
+  const fetched = p.observed.toLocaleString('en-US')
+  const of = `${p.listings} listings of ${app.ingress.status().length} integrations`
+  context.note(context.style.green(`in sync: ${of}, ${fetched} records fetched in ${seconds} s`))
 }
 
 function printHints(app: App, { note, style }: CommandContext): void {
