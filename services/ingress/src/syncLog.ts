@@ -61,7 +61,6 @@ export class SyncLog {
         for (const { reject } of batch) reject(error)
       }
     }
-    await Promise.resolve()
     // In the same turn as the check above: an event that arrives later must find no flush that will not see it.
     this.#flushing = undefined
   }
