@@ -23,7 +23,7 @@ export interface CrashResult extends CheckResult {
   readonly webhooksLost: number
   readonly webhooksAcknowledged: number
   /** Records of the provider that the tables do not show as they are. */
-  readonly recordsWrong: number
+  readonly recordsWrong: readonly string[]
   readonly verifyExitCode: number | null
 }
 
@@ -184,50 +184,62 @@ async function listAll(
   return out
 }
 
-/** Our answers beside the provider's, field by field; what we add or time ourselves is left out. */
-async function compareWithProvider(sandbox: Sandbox, port: number, url: string): Promise<number> {
-  let wrong = 0
+/** Our answers beside the provider's, field by field; what we time ourselves is left out. Describes the first few that differ. */
+async function compareWithProvider(sandbox: Sandbox, port: number, url: string): Promise<string[]> {
+  const wrong: string[] = []
   for (const integration of sandbox.integrations) {
     for (const listing of ['jobs', 'candidates', 'applications']) {
       const ours = await listAll((path) => get<ListPage>(port, path, integration), `/v1/ats/${listing}`)
-      const theirs = await listAll(async (path) => {
-        const response = await fetch(`${url}${path.replace('/v1', '')}`, {
-          headers: { authorization: `Bearer ${sandbox.apiKey}`, 'x-integration-id': integration },
-        })
+      const headers = { authorization: `Bearer ${sandbox.apiKey}`, 'x-integration-id': integration }
+      const read = async (path: string): Promise<ListPage> => {
+        const response = await fetch(`${url}${path.replace('/v1', '')}`, { headers })
         return (await response.json()) as ListPage
-      }, `/v1/ats/${listing}`)
-      const byId = new Map(ours.map((r) => [r['id'], comparable(r)]))
-      wrong += theirs.filter((r) => byId.get(r['id']) !== comparable(r)).length
-      wrong += ours.length - new Set(theirs.map((r) => r['id'])).size
+      }
+      const theirs = await listAll(read, `/v1/ats/${listing}`)
+      const byId = new Map(ours.map((record) => [record['id'], record]))
+      for (const record of theirs) {
+        const difference = differenceOf(byId.get(record['id']), record)
+        if (difference !== undefined) wrong.push(`${listing} ${String(record['id'])} of ${integration}: ${difference}`)
+        byId.delete(record['id'])
+      }
+      for (const id of byId.keys())
+        wrong.push(`${listing} ${String(id)} of ${integration}: the provider does not have it`)
     }
   }
   return wrong
 }
 
-const IGNORED = new Set(['changed_at', 'remote_data', 'integration_fields'])
-
-/** Nested lists are compared as sets of ids with their names: their order is not promised. */
-function comparable(record: Readonly<Record<string, unknown>>): string {
-  const entries = Object.entries(record).filter(([name]) => !IGNORED.has(name))
-  return JSON.stringify(
-    entries
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, value]) => [
-        name,
-        Array.isArray(value) && value.every((v) => typeof v === 'object' && v !== null && 'id' in v)
-          ? value.map((v) => (v as { id: string }).id).sort()
-          : sortKeys(value),
-      ]),
-  )
+function differenceOf(
+  ours: Readonly<Record<string, unknown>> | undefined,
+  theirs: Readonly<Record<string, unknown>>,
+): string | undefined {
+  if (ours === undefined) return 'we do not have it'
+  for (const [name, value] of Object.entries(theirs)) {
+    if (IGNORED.has(name)) continue
+    const [a, b] = [comparable(ours[name]), comparable(value)]
+    if (a !== b) return `${name} is ${a.slice(0, 200)}, the provider has ${b.slice(0, 200)}`
+  }
+  return undefined
 }
 
-function sortKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sortKeys)
+const IGNORED = new Set(['changed_at', 'remote_data', 'integration_fields'])
+
+/** Nested lists of records are compared without their order, which nobody promises; lists of plain values with it. */
+function comparable(value: unknown): string {
+  return JSON.stringify(sorted(value))
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    const items = value.map(sorted)
+    const isRecords = value.some(
+      (item) => typeof item === 'object' && item !== null && ('id' in item || 'question' in item),
+    )
+    return isRecords ? items.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) : items
+  }
   if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).filter(([name]) => !IGNORED.has(name))
   return Object.fromEntries(
-    Object.entries(value)
-      .filter(([name]) => !IGNORED.has(name))
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([k, v]) => [k, sortKeys(v)]),
+    entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, member]) => [name, sorted(member)]),
   )
 }

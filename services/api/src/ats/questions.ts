@@ -63,7 +63,10 @@ export function screeningAnswer(item: Row): object {
   const answer = knownAnswer(type, item['answer'])
   const question = { remote_id: item['question_remote_id'] ?? null, title: item['question_title'] ?? '' }
   if (answer) return { answer, question: { ...question, type } }
-  return { answer: { raw: item['answer'] ?? null }, question: { ...question, type: 'UNKNOWN' } }
+  const given = item['answer'] ?? null
+  // A question that the source itself calls UNKNOWN has its answer wrapped already.
+  const isWrapped = type === 'UNKNOWN' && typeof given === 'object' && given !== null && 'raw' in given
+  return { answer: isWrapped ? given : { raw: given }, question: { ...question, type: 'UNKNOWN' } }
 }
 
 interface Shape {
