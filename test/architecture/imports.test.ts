@@ -11,7 +11,15 @@ const LAYERS: readonly (readonly string[])[] = [
   ['packages/codec'],
   ['packages/diff', 'packages/projection'],
   ['packages/log', 'packages/registry', 'packages/store', 'packages/connector', 'packages/telemetry'],
-  ['packages/log-embedded', 'packages/store-embedded', 'packages/connectors/*', 'packages/sandbox', 'packages/verify'],
+  [
+    'packages/log-embedded',
+    'packages/log-kafka',
+    'packages/store-embedded',
+    'packages/store-postgres',
+    'packages/connectors/*',
+    'packages/sandbox',
+    'packages/verify',
+  ],
   ['services/*'],
   ['packages/cli'],
 ]
