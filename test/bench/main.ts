@@ -1,10 +1,16 @@
 /** `npm run bench -- <name> [--records N] [--rounds N]`: measurements with their references, printed as ratios. */
 import { parseArgs } from 'node:util'
 import { benchEmbedded, printEmbedded } from './embedded.ts'
+import { benchLatency } from './latency.ts'
+import { median } from './memory.ts'
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { records: { type: 'string', default: '200000' }, rounds: { type: 'string', default: '3' } },
+  options: {
+    records: { type: 'string', default: '200000' },
+    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '20' },
+  },
 })
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
 
@@ -17,7 +23,25 @@ switch (positionals[0]) {
     printEmbedded(benchEmbedded({ records, rounds: Number(values.rounds) }, print), print)
     break
   }
+  case 'latency': {
+    const options = { perSecond: 50, seconds: Number(values.seconds), candidates: 2_000 }
+    print(
+      `webhook to change on /v1/changes, ${options.perSecond} webhooks/s for ${options.seconds} s, each with one changed record, no debounce, ${values.rounds} rounds`,
+    )
+    const rounds = []
+    for (let round = 1; round <= Number(values.rounds); round++) {
+      const f = await benchLatency(options, print)
+      rounds.push(f)
+      print(
+        `round ${round}   ${f.received} of ${f.sent} changes   p50 ${f.p50.toFixed(1)} ms   p99 ${f.p99.toFixed(1)} ms   max ${f.max.toFixed(1)} ms`,
+      )
+    }
+    print(
+      `median    p50 ${median(rounds.map((r) => r.p50)).toFixed(1)} ms   p99 ${median(rounds.map((r) => r.p99)).toFixed(1)} ms`,
+    )
+    break
+  }
   default:
-    print('usage: npm run bench -- embedded [--records N] [--rounds N]')
+    print('usage: npm run bench -- embedded [--records N] [--rounds N] | latency [--seconds N] [--rounds N]')
     process.exitCode = 2
 }

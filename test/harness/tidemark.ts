@@ -46,7 +46,9 @@ export function startTidemark({ data, port, config }: UpOptions): TidemarkProces
     '--no-feed',
     ...(config === undefined ? [] : ['--config', config]),
   ]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(process.execPath, [...(process.env['TIDEMARK_NODE_ARGS']?.split(' ') ?? []), ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
   let text = ''
   child.stderr?.on('data', (chunk: Buffer) => {
     text = (text + chunk.toString()).slice(-100_000)

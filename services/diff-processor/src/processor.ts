@@ -29,6 +29,8 @@ export interface ProcessorDeps {
 export interface ProcessorOptions {
   readonly partitions: readonly number[]
   readonly limits?: SliceLimits
+  /** Records per fetch at most. Default 4,000. */
+  readonly fetchMax?: number
   readonly diff?: DiffOptions
   /** Called after each commit, for tests and progress. */
   readonly onCommit?: (partition: number, position: number) => void
@@ -54,6 +56,8 @@ export const DEFAULT_LIMITS: SliceLimits = { outputsMax: 4000, bytesMax: 4 * 102
 
 const BACKOFF = { startMs: 50, maxMs: 10_000 }
 const WAIT_MS = 1000
+/** Held in memory per partition, with their slices' outputs. */
+const FETCH_MAX = 4000
 
 export function createProcessor(deps: ProcessorDeps, options: ProcessorOptions): Processor {
   const stopping = new AbortController()
@@ -119,7 +123,14 @@ async function runTask(worker: Worker, partition: number, onProgress: () => void
     let position = task.position
     setStatus(worker, partition, { state: 'running', position, error: null })
     while (!signal.aborted) {
-      const fetched = await log.fetch({ topic: OBSERVED_TOPIC, partition, offset: position, waitMs: WAIT_MS, signal })
+      const fetched = await log.fetch({
+        topic: OBSERVED_TOPIC,
+        partition,
+        offset: position,
+        recordsMax: options.fetchMax ?? FETCH_MAX,
+        waitMs: WAIT_MS,
+        signal,
+      })
       if (fetched.records.length === 0) {
         setStatus(worker, partition, { position, lag: fetched.endOffset - position })
         position = fetched.nextOffset
