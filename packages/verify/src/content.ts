@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { jsonText } from '@tidemark/diff'
 import { type AvroField, MODEL_SCHEMAS, type ModelName } from '@tidemark/model'
-import { postgresJson } from '@tidemark/projection'
 
 const compared = new Map<ModelName, readonly AvroField[]>()
 
@@ -24,8 +23,14 @@ export function contentDigest(model: ModelName, record: object | null): string {
   const hash = createHash('sha1')
   for (const field of comparedFields(model)) {
     // The tables cannot hold U+0000; with it folded the same way here, one digest serves topics and tables.
-    hash.update(postgresJson(jsonText(field, field.type, source[field.name])))
+    hash.update(foldNul(jsonText(field, field.type, source[field.name])))
     hash.update('\u0000')
   }
   return hash.digest().toString('latin1', 0, 16)
+}
+
+/** U+0000, which in JSON text can only stand as an escape, as the tables hold it: U+FFFD. */
+function foldNul(text: string): string {
+  if (!text.includes('\\u0000')) return text
+  return text.replace(/\\(?:u0000|.)/gs, (sequence) => (sequence === '\\u0000' ? '\ufffd' : sequence))
 }
