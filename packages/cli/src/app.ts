@@ -97,6 +97,9 @@ export async function startApp(config: Config, deps: AppDeps): Promise<App> {
 async function start(config: Config, deps: AppDeps, cleanup: Cleanup): Promise<App> {
   const { clock, random, logger } = deps
   const { partitions } = config
+  // What is wrong in the configuration is told before anything is opened or created.
+  const configured = openSources(config.sources, { clock, random })
+  cleanup.add(async () => void (await Promise.all(configured.map(({ source }) => source.close()))))
   const lock = takeDirectory(config.data)
   cleanup.add(() => lock.release())
   const metrics = createMetrics()
@@ -118,8 +121,9 @@ async function start(config: Config, deps: AppDeps, cleanup: Cleanup): Promise<A
 
   const sandbox = config.sources.length > 0 ? undefined : await startSandbox(config, { clock, logger })
   if (sandbox) cleanup.add(() => sandbox.stop())
-  const sources = openSources(sandbox ? [sandbox.config] : config.sources, { clock, random })
-  cleanup.add(async () => void (await Promise.all(sources.map(({ source }) => source.close()))))
+  const simulated = sandbox ? openSources([sandbox.config], { clock, random }) : []
+  cleanup.add(async () => void (await Promise.all(simulated.map(({ source }) => source.close()))))
+  const sources = [...configured, ...simulated]
 
   const projector = createProjector({ log, store, codec, logger, metrics, clock, schema: PROJECTION_SCHEMA })
   const processor = createProcessor(

@@ -80,7 +80,9 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
     const root = openRoot(path, options)
     try {
       checkFormat(root, path, options.readOnly)
-      const environment = openTables(root, path, options.readOnly, lock)
+      const openAll = (): Environment => openTables(root, path, options.readOnly, lock)
+      // One transaction, and one wait for the disk, for all tables that are created.
+      const environment = options.readOnly ? openAll() : root.transactionSync(openAll)
       if (!exists) syncDirectories(path)
       return environment
     } catch (error) {

@@ -13,7 +13,7 @@ export interface TailOptions {
   readonly recordsMax?: number
   /** Soft bound of the bytes buffered per partition. Default 256 KiB. */
   readonly bytesMax?: number
-  /** How long one fetch waits before it is asked again. Default 30 s. */
+  /** How long one fetch waits before it is asked again. Default 5 s. */
   readonly waitMs?: number
 }
 
@@ -141,7 +141,7 @@ export function openTail(log: EventLog, starts: readonly TailStart[], options: T
   const notify = (): void => wake?.()
   const hub: Hub = {
     log,
-    options: { recordsMax: 256, bytesMax: 262_144, waitMs: 30_000, ...options },
+    options: { recordsMax: 256, bytesMax: 262_144, waitMs: 5_000, ...options },
     signal: closing.signal,
     onRecords: notify,
     onError: (error) => {
