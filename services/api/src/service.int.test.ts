@@ -3,7 +3,7 @@ import { TidemarkError } from '@tidemark/base'
 import { COMMANDS_TOPIC } from '@tidemark/model'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ACME, makeCompany } from './testing/company.ts'
-import { noStatus, openWorld, type Served, type World } from './testing/harness.ts'
+import { noStatus, openWorld, type Served, type World, withMethods } from './testing/harness.ts'
 
 let world: World
 let api: Served
@@ -119,7 +119,7 @@ describe('health', () => {
 
   test('is not ready without its database, whose failures are answered with 503', async () => {
     const query = () => Promise.reject(new TidemarkError('STORE_FAILED', 'connection refused to db.internal'))
-    const broken = await world.serve({ store: { ...world.store, query } })
+    const broken = await world.serve({ store: withMethods(world.store, { query }) })
     const answers = await Promise.all(['/readyz', '/v1/status'].map((path) => broken.get(path)))
     for (const { status, body } of answers) {
       expect(status).toBe(503)
@@ -151,7 +151,7 @@ describe('errors', () => {
 
   test('unexpected failures tell nothing but a request id', async () => {
     const query = () => Promise.reject(new RangeError('secret detail'))
-    const broken = await world.serve({ store: { ...world.store, query } })
+    const broken = await world.serve({ store: withMethods(world.store, { query }) })
     const { status, body } = await broken.get('/v1/status')
     expect([status, body.error.code]).toEqual([500, 'PLATFORM.UNKNOWN_ERROR'])
     expect(body.error.message).not.toContain('secret')

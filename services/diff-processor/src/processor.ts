@@ -52,12 +52,12 @@ export interface Processor {
 }
 
 /** Below the broker's batch limit of 1 MiB per partition and send, with room for keys and headers. */
-export const DEFAULT_LIMITS: SliceLimits = { outputsMax: 4000, bytesMax: 4 * 1024 * 1024 }
+export const DEFAULT_LIMITS: SliceLimits = { outputsMax: 40000, bytesMax: 32 * 1024 * 1024 }
 
 const BACKOFF = { startMs: 50, maxMs: 10_000 }
 const WAIT_MS = 1000
 /** Held in memory per partition, with their slices' outputs. */
-const FETCH_MAX = 4000
+const FETCH_MAX = 20000
 
 export function createProcessor(deps: ProcessorDeps, options: ProcessorOptions): Processor {
   const stopping = new AbortController()

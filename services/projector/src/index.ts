@@ -1,4 +1,5 @@
 export { migrateProjection } from './migrate.ts'
+export type { PartitionLag } from './progress.ts'
 export {
   createProjector,
   type Projector,

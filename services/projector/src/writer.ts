@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { classify, TidemarkError } from '@tidemark/base'
+import type { ModelName } from '@tidemark/model'
 import { collapse, countsSql, historySql, moveOffsetsSql, type ProjectedChange, upsertSql } from '@tidemark/projection'
 import type { SqlRunner, SqlStore } from '@tidemark/store'
 
@@ -16,7 +17,7 @@ export interface Item {
 
 /** A partition of a changes topic with the offset the projection has stored. */
 export interface Source {
-  readonly model: string
+  readonly model: ModelName
   readonly topic: string
   readonly partition: number
   committed: number

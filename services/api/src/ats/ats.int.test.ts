@@ -314,7 +314,7 @@ describe('pages', () => {
       if (changed.has(`t${n}`)) expect(times).toBeGreaterThanOrEqual(1)
       else expect(times).toBe(1)
     }
-    for (let page = 0; page < 4; page++) expect(seen).toContain(`t${100 + page}`)
+    for (let page = 0; page < 4; page++) expect(seen.filter((id) => id === `t${100 + page}`)).toHaveLength(1)
   })
 
   test('cannot go on with other filters', async () => {

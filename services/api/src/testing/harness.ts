@@ -2,7 +2,6 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PGlite } from '@electric-sql/pglite'
 import { systemClock } from '@tidemark/base'
 import { openCodec } from '@tidemark/codec'
 import type { EventLog } from '@tidemark/log'
@@ -15,7 +14,8 @@ import {
   fillTables,
   type MadeChange,
 } from '@tidemark/projection/testing'
-import type { SqlRunner, SqlStore } from '@tidemark/store'
+import type { SqlStore } from '@tidemark/store'
+import { openPglite } from '@tidemark/store-embedded'
 import { createMetrics, silentLogger } from '@tidemark/telemetry'
 import fastify from 'fastify'
 import type { ApiDeps, StatusProviders } from '../deps.ts'
@@ -56,23 +56,19 @@ export const noStatus: StatusProviders = {
 
 /** A database in memory with the projection's tables. */
 export async function openTables(): Promise<SqlStore> {
-  const store = await openStore()
+  const store = await openPglite({ dataDir: 'memory' })
   await createTables(store, SCHEMA)
   return store
 }
 
-async function openStore(): Promise<SqlStore> {
-  const db = await PGlite.create()
-  const runner = (on: Pick<PGlite, 'query'>): SqlRunner => ({
-    query: async (sql, params) => (await on.query(sql, params as unknown[])).rows as never,
-  })
+/** The store with some of its methods replaced. */
+export function withMethods(store: SqlStore, methods: Partial<SqlStore>): SqlStore {
   return {
-    ...runner(db),
-    transaction: (work) => db.transaction((tx) => work(runner(tx as never))) as never,
-    script: async (sql) => {
-      await db.exec(sql)
-    },
-    close: () => db.close(),
+    query: (sql, params) => store.query(sql, params),
+    transaction: (work) => store.transaction(work),
+    script: (sql) => store.script(sql),
+    close: () => store.close(),
+    ...methods,
   }
 }
 

@@ -2,37 +2,31 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PGlite } from '@electric-sql/pglite'
-import { systemClock, TidemarkError } from '@tidemark/base'
+import { systemClock } from '@tidemark/base'
 import { type OpenCodec, openCodec } from '@tidemark/codec'
 import type { EventLog } from '@tidemark/log'
 import { openEmbedded } from '@tidemark/log-embedded'
 import { DEAD_LETTERS_TOPIC, type ModelName, topicPlans } from '@tidemark/model'
-import { recordFromRow, selectList, tableName } from '@tidemark/projection'
+import { selectList, tableName } from '@tidemark/projection'
 import { type ChangeMaker, createChangeMaker, type MadeChange } from '@tidemark/projection/testing'
 import type { SqlRunner, SqlStore } from '@tidemark/store'
+import { openPglite } from '@tidemark/store-embedded'
 import { createMetrics, type Metrics, silentLogger } from '@tidemark/telemetry'
 import { createProjector, type Projector, type ProjectorDeps } from '../index.ts'
 
 export const PARTITIONS = 3
 
-/** A database in memory, failing as the store's port says. */
-export async function openStore(): Promise<SqlStore> {
-  const db = await PGlite.create()
-  const failed = (error: unknown): never => {
-    if (error instanceof TidemarkError) throw error
-    throw new TidemarkError('STORE_FAILED', (error as Error).message, { cause: error })
-  }
-  const runner = (on: Pick<PGlite, 'query'>): SqlRunner => ({
-    query: async (sql, params) => (await on.query(sql, params as unknown[]).catch(failed)).rows as never,
-  })
+/** A database in memory. */
+export const openStore = (): Promise<SqlStore> => openPglite({ dataDir: 'memory' })
+
+/** The store with some of its methods replaced. */
+export function withMethods(store: SqlStore, methods: Partial<SqlStore>): SqlStore {
   return {
-    ...runner(db),
-    transaction: (work) => db.transaction((tx) => work(runner(tx as never))).catch(failed) as never,
-    script: async (sql) => {
-      await db.exec(sql).catch(failed)
-    },
-    close: () => db.close(),
+    query: (sql, params) => store.query(sql, params),
+    transaction: (work) => store.transaction(work),
+    script: (sql) => store.script(sql),
+    close: () => store.close(),
+    ...methods,
   }
 }
 
@@ -116,5 +110,3 @@ order by 1, 2`)
 export function lastStates(made: readonly MadeChange[]): Map<string, MadeChange> {
   return new Map(made.map((change) => [change.recordKey, change]))
 }
-
-export { recordFromRow }
