@@ -1,4 +1,5 @@
-import { seededRandom } from '@tidemark/base'
+import { createHash } from 'node:crypto'
+import { base58, seededRandom } from '@tidemark/base'
 
 const FIRST = [
   'Frodo',
@@ -59,4 +60,9 @@ export function candidateInput(n: number, edit = 0): Record<string, unknown> {
     remote_deleted_at: null,
     remote_data: null,
   }
+}
+
+/** Ids as providers give them: in no order that has to do with the order of a listing, so state is read and written scattered. */
+export function candidateId(n: number): string {
+  return base58(createHash('sha256').update(`candidate ${n}`).digest(), 24)
 }

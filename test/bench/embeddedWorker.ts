@@ -19,7 +19,7 @@ import { type Embedded, openEmbedded } from '@tidemark/log-embedded'
 import { OBSERVED_TOPIC, snapshotsTopic, topicPlans } from '@tidemark/model'
 import { createMetrics, silentLogger } from '@tidemark/telemetry'
 import { observationBuilder } from '@tidemark/testing/observations'
-import { candidateInput } from './candidates.ts'
+import { candidateId, candidateInput } from './candidates.ts'
 import { watchMemory } from './memory.ts'
 
 const PARTITIONS = 4
@@ -40,7 +40,7 @@ async function generate({ log }: Embedded, codec: OpenCodec): Promise<object> {
     batch.push(
       builder.observe({
         model: 'candidates',
-        remote: [`c${String(n).padStart(8, '0')}`],
+        remote: [candidateId(n)],
         atMs: 1_770_000_000_000 + round * 1_000_000 + n,
         record: candidateInput(n, edit),
       }),
@@ -130,7 +130,7 @@ async function floorWrite({ log }: Embedded, codec: OpenCodec): Promise<object> 
   const inputs = Array.from({ length: count }, (_, n) =>
     builder.observe({
       model: 'candidates',
-      remote: [`c${String(n).padStart(8, '0')}`],
+      remote: [candidateId(n)],
       atMs: 1,
       record: candidateInput(n, edit),
     }),

@@ -14,6 +14,7 @@ import type { EventLog, Task } from '@tidemark/log'
 import { OBSERVED_TOPIC } from '@tidemark/model'
 import type { Logger, Metrics } from '@tidemark/telemetry'
 import { processSlice, type SliceCounts, type SliceLimits } from './slice.ts'
+import { createTurns, type Turns } from './turns.ts'
 
 export const PROCESSOR_GROUP = 'diff-processor'
 
@@ -52,23 +53,26 @@ export interface Processor {
 }
 
 /** Below the broker's batch limit of 1 MiB per partition and send, with room for keys and headers. */
-export const DEFAULT_LIMITS: SliceLimits = { outputsMax: 40000, bytesMax: 32 * 1024 * 1024 }
+export const DEFAULT_LIMITS: SliceLimits = { outputsMax: 12000, bytesMax: 12 * 1024 * 1024 }
 
 const BACKOFF = { startMs: 50, maxMs: 10_000 }
 const WAIT_MS = 1000
-/** Held in memory per partition, with their slices' outputs. */
-const FETCH_MAX = 20000
+/** While one batch is on its way to disk another is worked on; more would only hold more memory. */
+const BATCHES_AT_ONCE = 2
+/** Records of one fetch. */
+const FETCH_MAX = 6000
 
 export function createProcessor(deps: ProcessorDeps, options: ProcessorOptions): Processor {
   const stopping = new AbortController()
   const statuses = new Map<number, PartitionStatus>()
   const differ = createDiffer(deps.codec, options.diff)
+  const turns = createTurns(BATCHES_AT_ONCE)
   let running: Promise<void>[] = []
 
   return {
     start() {
       running = options.partitions.map((partition) =>
-        runPartition({ ...deps, differ, options, statuses, signal: stopping.signal }, partition),
+        runPartition({ ...deps, differ, turns, options, statuses, signal: stopping.signal }, partition),
       )
     },
     async stop() {
@@ -81,6 +85,7 @@ export function createProcessor(deps: ProcessorDeps, options: ProcessorOptions):
 
 interface Worker extends ProcessorDeps {
   readonly differ: Differ
+  readonly turns: Turns
   readonly options: ProcessorOptions
   readonly statuses: Map<number, PartitionStatus>
   readonly signal: AbortSignal
@@ -121,26 +126,27 @@ async function runTask(worker: Worker, partition: number, onProgress: () => void
   const task = await log.openTask({ group: PROCESSOR_GROUP, topic: OBSERVED_TOPIC, partition })
   try {
     let position = task.position
+    const recordsMax = options.fetchMax ?? FETCH_MAX
     setStatus(worker, partition, { state: 'running', position, error: null })
     while (!signal.aborted) {
-      const fetched = await log.fetch({
-        topic: OBSERVED_TOPIC,
-        partition,
-        offset: position,
-        recordsMax: options.fetchMax ?? FETCH_MAX,
-        waitMs: WAIT_MS,
-        signal,
+      const fetched = await worker.turns.run(async () => {
+        const { records, ...rest } = await log.fetch({ topic: OBSERVED_TOPIC, partition, offset: position, recordsMax })
+        if (records.length > 0) await processBatch(worker, task, partition, records)
+        return { count: records.length, ...rest }
       })
-      if (fetched.records.length === 0) {
-        setStatus(worker, partition, { position, lag: fetched.endOffset - position })
-        position = fetched.nextOffset
-        continue
-      }
-      position = await processBatch(worker, task, partition, fetched.records)
-      onProgress()
+      position = fetched.nextOffset
       setStatus(worker, partition, { position, lag: fetched.endOffset - position, error: null })
-      worker.metrics.lag.set({ service: 'diff-processor', partition: String(partition) }, fetched.endOffset - position)
-      options.onCommit?.(partition, position)
+      if (fetched.count > 0) {
+        onProgress()
+        worker.metrics.lag.set(
+          { service: 'diff-processor', partition: String(partition) },
+          fetched.endOffset - position,
+        )
+        options.onCommit?.(partition, position)
+      } else {
+        // Waiting takes no turn and brings nothing into memory.
+        await log.fetch({ topic: OBSERVED_TOPIC, partition, offset: position, recordsMax: 1, waitMs: WAIT_MS, signal })
+      }
     }
   } finally {
     await task.close()
@@ -152,11 +158,12 @@ async function processBatch(
   task: Task,
   partition: number,
   records: Awaited<ReturnType<EventLog['fetch']>>['records'],
-): Promise<number> {
+): Promise<void> {
   const { codec, differ, options } = worker
   let position = (records[0] as { offset: number }).offset
   let done = 0
-  while (done < records.length && !worker.signal.aborted) {
+  // A batch that was begun is finished also when stopping: it is bounded, and its position is then whole.
+  while (done < records.length) {
     const rest = done === 0 ? records : records.slice(done)
     const slice = processSlice({
       codec,
@@ -173,7 +180,6 @@ async function processBatch(
     while (done < records.length && (records[done] as { offset: number }).offset < position) done++
     count(worker.metrics, slice.counts)
   }
-  return position
 }
 
 function count(metrics: Metrics, counts: SliceCounts): void {
