@@ -1,1 +1,4 @@
-export {}
+export type { CopyRow, CopyRows, CopyTarget } from './copy.ts'
+export type { PostgresOptions } from './options.ts'
+export { openPostgres, type PostgresStore } from './postgres.ts'
+export type { PostgresRunner } from './transaction.ts'

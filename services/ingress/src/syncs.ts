@@ -142,7 +142,9 @@ export class Syncs {
   #failed(id: StreamId, request: FetchRequest, error: TidemarkError, previous: TidemarkError | null): FetchRequest {
     const isNews = previous?.code !== error.code
     const fields = { err: error, source: id.source, integration_id: id.integrationId, stream: id.stream }
-    this.#deps.logger[isNews ? 'warn' : 'debug'](fields, 'fetch failed, will be tried again')
+    // A first sync that is under way at the provider is no fault of anybody.
+    const level = !isNews ? 'debug' : error.code === 'PROVIDER_NOT_READY' ? 'info' : 'warn'
+    this.#deps.logger[level](fields, 'fetch failed, will be tried again')
     if (error.code === 'PROVIDER_NOT_READY') {
       for (const run of request.runs) run.waiting(id.stream, error)
       return request
