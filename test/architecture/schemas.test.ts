@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkCompatibility } from '@tidemark/codec'
 import { MODEL_NAMES, MODEL_SCHEMAS, PUBLISHED_SCHEMAS } from '@tidemark/model'
+import avro from 'avsc'
 import { describe, expect, it } from 'vitest'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -17,6 +19,29 @@ describe('published schemas', () => {
     versions.forEach((version, i) => {
       expect(checkCompatibility('FULL_TRANSITIVE', version, versions.slice(0, i))).toEqual({ compatible: true })
     })
+  })
+
+  it.each(Object.entries(PUBLISHED_SCHEMAS))(
+    '%s can be parsed by any Avro library: every name is defined once, before its use',
+    (_subject, versions) => {
+      for (const version of versions)
+        expect(() => avro.Type.forSchema(JSON.parse(version) as avro.Schema)).not.toThrow()
+    },
+  )
+
+  it('that are released stay as they are', () => {
+    const released = JSON.parse(readFileSync(join(ROOT, 'schemas/published/released.json'), 'utf8')) as Record<
+      string,
+      string
+    >
+    expect(Object.keys(released).length).toBeGreaterThanOrEqual(65)
+    for (const [file, hash] of Object.entries(released)) {
+      const text = readFileSync(join(ROOT, 'schemas/published', file), 'utf8')
+      expect(
+        createHash('sha256').update(text).digest('hex'),
+        `${file} was released: add a version instead of editing it`,
+      ).toBe(hash)
+    }
   })
 
   it('would be refused when a field is renamed, removed without a default, or added without one', () => {
