@@ -155,6 +155,7 @@ async function start(config: Config, deps: AppDeps, cleanup: Cleanup): Promise<A
     integrations: () => integrationStatuses(ingress, sources),
     services: () => serviceStatuses({ processor, projector, syncs }),
     notReady: () => readiness.reasons,
+    syncRuns: (id) => syncs.runs().filter((run) => run.syncId === id),
     queuedSync: (integrationId, type) => syncs.unfinished(integrationId, type === 'FULL' ? 'full' : 'delta'),
   }
   await registerRoutes(app, {

@@ -1,19 +1,7 @@
+import type { SyncRun } from '@tidemark/api'
 import type { Codec } from '@tidemark/codec'
 import { type EventLog, openTail, type Tail } from '@tidemark/log'
 import { SYNCS_TOPIC, type SyncEvent } from '@tidemark/model'
-
-/** One sync run as ats.syncs tells it. Times in ms. */
-export interface SyncRun {
-  readonly syncId: string
-  readonly integrationId: string
-  readonly kind: 'full' | 'delta'
-  readonly state: string
-  readonly startedAt: number
-  readonly finishedAt: number | null
-  readonly observed: number
-  readonly failed: number
-  readonly message: string | null
-}
 
 const RUNS_MAX = 1_000
 

@@ -8,6 +8,7 @@ import { registerForceSync } from './force-sync.ts'
 import { registerHealth, registerMetrics } from './health.ts'
 import { registerRecords } from './records.ts'
 import { registerStatus } from './status.ts'
+import { registerSyncs } from './syncs.ts'
 
 /**
  * Registers every route of the API on an instance of Fastify, and its answers for unknown routes and failures as the instance's own.
@@ -28,6 +29,7 @@ export function registerApi(app: FastifyInstance, deps: ApiDeps): void {
     registerRecords(api, deps)
     registerStatus(api, deps, registerFeed(api, deps))
     registerForceSync(api, deps)
+    registerSyncs(api, deps)
     registerMetrics(api, deps)
   })
 }

@@ -26,6 +26,19 @@ export interface IntegrationStatus {
   readonly streams: readonly StreamStatus[]
 }
 
+/** One run of a sync, as ats.syncs tells it. Times in ms. */
+export interface SyncRun {
+  readonly syncId: string
+  readonly integrationId: string
+  readonly kind: 'full' | 'delta'
+  readonly state: string
+  readonly startedAt: number
+  readonly finishedAt: number | null
+  readonly observed: number
+  readonly failed: number
+  readonly message: string | null
+}
+
 /** What the other services tell about themselves. */
 export interface StatusProviders {
   /** Integrations of all sources, also those without a record yet. */
@@ -34,6 +47,8 @@ export interface StatusProviders {
   services(): Readonly<Record<string, object>>
   /** Why the process cannot serve yet; empty when it can. */
   notReady(): readonly string[]
+  /** Runs of one sync, newest first; empty when nothing is known of it. */
+  syncRuns(syncId: string): readonly SyncRun[]
   /** Id of a sync of this kind that is queued or running for the integration. */
   queuedSync(integrationId: string, type: 'FULL' | 'DELTA'): string | null
 }

@@ -11,7 +11,11 @@ export type KomboCode =
   | 'INTEGRATION.MODEL_DISABLED'
 
 /** Codes of routes that Kombo does not have. */
-export type OwnCode = 'TIDEMARK.RECORD_NOT_FOUND' | 'TIDEMARK.RECORD_AMBIGUOUS' | 'TIDEMARK.POSITION_INVALID'
+export type OwnCode =
+  | 'TIDEMARK.RECORD_NOT_FOUND'
+  | 'TIDEMARK.RECORD_AMBIGUOUS'
+  | 'TIDEMARK.POSITION_INVALID'
+  | 'TIDEMARK.SYNC_NOT_FOUND'
 
 const TITLES: Readonly<Record<KomboCode | OwnCode, string>> = {
   'PLATFORM.INPUT_INVALID': 'Input is invalid',
@@ -21,6 +25,7 @@ const TITLES: Readonly<Record<KomboCode | OwnCode, string>> = {
   'PLATFORM.UNKNOWN_ERROR': 'Unexpected failure',
   'INTEGRATION.MODEL_DISABLED': 'Model is not allowed',
   'TIDEMARK.RECORD_NOT_FOUND': 'Record not found',
+  'TIDEMARK.SYNC_NOT_FOUND': 'Sync not known',
   'TIDEMARK.RECORD_AMBIGUOUS': 'Record is ambiguous',
   'TIDEMARK.POSITION_INVALID': 'Position is invalid',
 }

@@ -1,4 +1,4 @@
 export { registerApi } from './api.ts'
 export type { ApiKey, Scope } from './auth.ts'
-export type { ApiDeps, ApiOptions, IntegrationStatus, StatusProviders, StreamStatus } from './deps.ts'
+export type { ApiDeps, ApiOptions, IntegrationStatus, StatusProviders, StreamStatus, SyncRun } from './deps.ts'
 export { ApiError, errorBody, sendError, sendNotFound } from './errors.ts'

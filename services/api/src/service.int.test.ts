@@ -193,6 +193,47 @@ describe('force-sync', () => {
     expect(found.map(({ id }) => id)).toEqual([answers[0].data.sync_id, answers[3].data.sync_id])
   })
 
+  test('tells how a sync goes, only of integrations that the key may see', async () => {
+    const run = {
+      syncId: 's1',
+      integrationId: ACME,
+      kind: 'full',
+      state: 'SUCCEEDED',
+      startedAt: 0,
+      finishedAt: 1000,
+      observed: 7,
+      failed: 0,
+      message: null,
+    } as const
+    const runs = [run, { ...run, integrationId: 'somebody:else' }]
+    const status = { ...noStatus, syncRuns: (id: string) => runs.filter((r) => r.syncId === id) }
+    const keys = [{ name: 'one', key: 'only-acme-0123456789', integrations: [ACME] }]
+    const served = await world.serve({ status, apiKeys: keys })
+    const ask = (id: string) =>
+      fetch(`${served.url}/v1/syncs/${id}`, { headers: { authorization: 'Bearer only-acme-0123456789' } })
+    expect(await (await ask('s1')).json()).toEqual({
+      status: 'success',
+      data: {
+        results: [
+          {
+            sync_id: 's1',
+            integration_id: ACME,
+            kind: 'full',
+            state: 'SUCCEEDED',
+            observed: 7,
+            failed: 0,
+            message: null,
+            started_at: '1970-01-01T00:00:00.000Z',
+            finished_at: '1970-01-01T00:00:01.000Z',
+          },
+        ],
+      },
+    })
+    const unknown = await ask('s2')
+    expect(unknown.status).toBe(404)
+    expect(await unknown.json()).toMatchObject({ status: 'error', error: { code: 'TIDEMARK.SYNC_NOT_FOUND' } })
+  })
+
   test('joins the sync that is known to run', async () => {
     const status = { ...noStatus, queuedSync: () => 'run-7' }
     const busy = await world.serve({ status })

@@ -1,5 +1,5 @@
 import { TidemarkError } from '@tidemark/base'
-import { getJson, postJson, type Target } from '../client.ts'
+import { ApiError, getJson, postJson, type Target } from '../client.ts'
 import type { CommandContext, CommandResult } from '../program.ts'
 import { createProgressLine } from '../progressLine.ts'
 import type { StatusBody } from './status.ts'
@@ -22,8 +22,8 @@ interface RunBody {
   readonly message: string | null
 }
 
-interface SyncsBody {
-  readonly data: { readonly services: { readonly syncs: { readonly runs: readonly RunBody[] } } }
+interface SyncBody {
+  readonly data: { readonly results: readonly RunBody[] }
 }
 
 const POLL_MS = 300
@@ -76,8 +76,9 @@ async function waitForRuns(
   const since = context.clock.now()
   try {
     while (!context.signal.aborted) {
-      const { data } = await getJson<SyncsBody>(target, '/v1/status')
-      const runs = data.services.syncs.runs.filter((run) => asked.get(run.integration_id) === run.sync_id)
+      const runs = (await Promise.all([...asked].map(([integration, id]) => runOf(target, integration, id)))).filter(
+        (run) => run !== undefined,
+      )
       const finished = runs.filter((run) => run.finished_at !== null)
       const done = runs.reduce((sum, run) => sum + run.observed, 0)
       line.update({ done, unit: 'records', text: `${finished.length} of ${asked.size} integrations done` })
@@ -90,5 +91,16 @@ async function waitForRuns(
     return []
   } finally {
     line.end()
+  }
+}
+
+/** The run of a sync for one integration; undefined while nobody has begun it. */
+async function runOf(target: Target, integration: string, id: string): Promise<RunBody | undefined> {
+  try {
+    const { data } = await getJson<SyncBody>(target, `/v1/syncs/${encodeURIComponent(id)}`)
+    return data.results.find((run) => run.integration_id === integration)
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return undefined
+    throw error
   }
 }

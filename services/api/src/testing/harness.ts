@@ -52,6 +52,7 @@ export const noStatus: StatusProviders = {
   services: () => ({}),
   notReady: () => [],
   queuedSync: () => null,
+  syncRuns: () => [],
 }
 
 /** A database in memory with the projection's tables. */
