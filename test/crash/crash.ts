@@ -222,7 +222,8 @@ function differenceOf(
   return undefined
 }
 
-const IGNORED = new Set(['changed_at', 'remote_data', 'integration_fields'])
+/** Times of our own, what is not fetched, and bookkeeping: a change of remote_updated_at alone is no change, so the tables keep the older one. */
+const IGNORED = new Set(['changed_at', 'remote_data', 'integration_fields', 'remote_updated_at'])
 
 /** Nested lists of records are compared without their order, which nobody promises; lists of plain values with it. */
 function comparable(value: unknown): string {
