@@ -30,7 +30,7 @@ export interface ProcessorDeps {
 export interface ProcessorOptions {
   readonly partitions: readonly number[]
   readonly limits?: SliceLimits
-  /** Records per fetch at most. Default 10,000. */
+  /** Records per fetch at most. Default 20,000. */
   readonly fetchMax?: number
   /**
    * Batches in work at a time, over all partitions. Default 1: measured on the embedded log, two gained nothing (one disk) and
@@ -57,13 +57,14 @@ export interface Processor {
   status(): PartitionStatus[]
 }
 
-/** Large slices pay: scattered state writes touch most pages of a partition's state whether a slice has two thousand records or ten. */
-export const DEFAULT_LIMITS: SliceLimits = { outputsMax: 20_000, bytesMax: 16 * 1024 * 1024 }
+/** Large slices pay: scattered state writes touch most pages of a partition's state whether a slice has two thousand records or twenty. */
+export const DEFAULT_LIMITS: SliceLimits = { outputsMax: 40_000, bytesMax: 32 * 1024 * 1024 }
 
 const BACKOFF = { startMs: 50, maxMs: 10_000 }
 const WAIT_MS = 1000
 /** Records of one fetch. */
-const FETCH_MAX = 10_000
+const FETCH_MAX = 20_000
+const FETCH_BYTES_MAX = 6 * 1024 * 1024
 
 export function createProcessor(deps: ProcessorDeps, options: ProcessorOptions): Processor {
   const stopping = new AbortController()
@@ -133,7 +134,13 @@ async function runTask(worker: Worker, partition: number, onProgress: () => void
     setStatus(worker, partition, { state: 'running', position, error: null })
     while (!signal.aborted) {
       const fetched = await worker.turns.run(async () => {
-        const { records, ...rest } = await log.fetch({ topic: OBSERVED_TOPIC, partition, offset: position, recordsMax })
+        const { records, ...rest } = await log.fetch({
+          topic: OBSERVED_TOPIC,
+          partition,
+          offset: position,
+          recordsMax,
+          bytesMax: FETCH_BYTES_MAX,
+        })
         if (records.length > 0) await processBatch(worker, task, partition, records)
         return { count: records.length, ...rest }
       })
