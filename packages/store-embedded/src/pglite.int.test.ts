@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { inspect } from 'node:util'
 import { PGlite } from '@electric-sql/pglite'
 import { storeContract } from '@tidemark/store/contract'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -146,5 +147,15 @@ describe('a database directory', () => {
     const store = await openPglite({ dataDir })
     expect(await store.query('SELECT 1 AS one')).toEqual([{ one: 1 }])
     await store.close()
+  })
+})
+
+describe('a refused statement', () => {
+  it('tells nothing of the data: neither the parameters nor the value that was refused', async () => {
+    const store = await openPglite({ dataDir: 'memory' })
+    const refused = await store.query('select $1::text::int', ['Frodo Baggins']).catch((error: unknown) => error)
+    await store.close()
+    expect(refused).toMatchObject({ code: 'STORE_FAILED', fields: { sqlState: '22P02' } })
+    expect(inspect(refused, { depth: 10 })).not.toContain('Frodo')
   })
 })

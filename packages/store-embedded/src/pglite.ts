@@ -186,12 +186,20 @@ const DATA_CORRUPTED = new Set(['XX001', 'XX002'])
 function failed(sql: string, where: string, error: unknown): TidemarkError {
   const sqlState = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : null
   const statement = sql.trim().replaceAll(/\s+/g, ' ').slice(0, 200)
-  const message = `The SQL store (${where}) refused a statement: ${messageOf(error)}. Statement: ${statement}`
+  const cause = withoutData(error, sqlState)
+  const message = `The SQL store (${where}) refused a statement: ${cause.message}. Statement: ${statement}`
   const code =
     sqlState === DISK_FULL
       ? 'DISK_FULL'
       : sqlState !== null && DATA_CORRUPTED.has(sqlState)
         ? 'DATA_DIRECTORY_CORRUPT'
         : 'STORE_FAILED'
-  return new TidemarkError(code, message, { cause: error, fields: { sqlState, statement } })
+  return new TidemarkError(code, message, { cause, fields: { sqlState, statement } })
+}
+
+/** The refusal as a new error: PGlite's own carries the parameters, and class 22 ends its message with the offending value. */
+function withoutData(error: unknown, sqlState: string | null): Error {
+  const text = messageOf(error)
+  const message = sqlState?.startsWith('22') ? text.replace(/: ".*$/s, '') : text
+  return Object.assign(new Error(message), { name: 'DatabaseError', code: sqlState })
 }
