@@ -153,7 +153,7 @@ describe('Kombo to ats.observed', () => {
   })
 
   it.each(['conflict', 'legacy-503'] as const)('waits for a first sync that is refused by %s', async (setupErrors) => {
-    whole = new Whole({ initial: 'connecting', setupErrors, sync: { firstMs: 400 } })
+    whole = new Whole({ initial: 'connecting', setupErrors, sync: { firstMs: 4_000 } })
     await whole.start()
     await until(() => whole.ingress.status()[0]?.isWaitingForProvider === true)
     await until(() => whole.ingress.status()[0]?.isWaitingForProvider === false)
