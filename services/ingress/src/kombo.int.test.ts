@@ -155,8 +155,8 @@ describe('Kombo to ats.observed', () => {
   it.each(['conflict', 'legacy-503'] as const)('waits for a first sync that is refused by %s', async (setupErrors) => {
     whole = new Whole({ initial: 'connecting', setupErrors, sync: { firstMs: 4_000 } })
     await whole.start()
-    await until(() => whole.ingress.status()[0]?.isWaitingForProvider === true)
-    await until(() => whole.ingress.status()[0]?.isWaitingForProvider === false)
+    await until(() => whole.ingress.status()[0]?.isWaitingForProvider === true, 15_000)
+    await until(() => whole.ingress.status()[0]?.isWaitingForProvider === false, 15_000)
     await whole.settled()
     expect(ofModel(await whole.observed(), 'candidates').length).toBeGreaterThanOrEqual(40)
     const events = await whole.events()
