@@ -64,7 +64,7 @@ const BACKOFF = { startMs: 50, maxMs: 10_000 }
 const WAIT_MS = 1000
 /** Records of one fetch. */
 const FETCH_MAX = 20_000
-const FETCH_BYTES_MAX = 6 * 1024 * 1024
+const FETCH_BYTES_MAX = 5 * 1024 * 1024
 
 export function createProcessor(deps: ProcessorDeps, options: ProcessorOptions): Processor {
   const stopping = new AbortController()
