@@ -131,6 +131,7 @@ function createCodec(
     observedKinds.set(subjects.observation, model)
   }
   const singleSubject = (name: keyof Singles): Entry => entry(SINGLE_SUBJECTS[name])
+  const modelOf = (model: ModelName): ModelCodec => models.get(model) as ModelCodec
   const writer = new Writer(64 * 1024)
   const control = singleSubject('Control').compiled
   const cause = control.fields.find((f) => f.name === 'cause') as CompiledField
@@ -165,7 +166,10 @@ function createCodec(
     decode: <S extends keyof Singles>(name: S, value: Uint8Array) =>
       decodeWith(singleSubject(name), value) as Singles[S],
     encodeObservation(model, fields, normalized) {
-      const value = encodeWith(entry(subjectsOf(model).observation), observationValue(model, fields, normalized))
+      const value = encodeWith(
+        entry(subjectsOf(model).observation),
+        observationValue(modelOf(model).fieldNames, fields, normalized),
+      )
       return bounded(value, model, fields)
     },
     decodeObserved: (value) => decodeObserved(value, observedKind, (subject, v) => decodeWith(entry(subject), v)),
@@ -200,9 +204,8 @@ function modelCodec(model: ModelName, observation: Entry, snapshot: Entry, chang
   }
 }
 
-function observationValue(model: ModelName, fields: ObservationFields, normalized: Normalized): unknown {
+function observationValue(names: readonly string[], fields: ObservationFields, normalized: Normalized): unknown {
   const { delivered } = normalized
-  const names = MODEL_SCHEMAS[model].fields.map((f) => f.name)
   return {
     integration_id: fields.integrationId,
     kind: KINDS.indexOf(fields.kind),

@@ -1,4 +1,5 @@
 import {
+  type Control,
   type ModelName,
   normalizeRecord,
   type ObservationCause,
@@ -18,7 +19,7 @@ interface ObservationEncoder {
     fields: ObservationEnvelope,
     normalized: ReturnType<typeof normalizeRecord>,
   ): Buffer
-  encode(name: 'Control', value: ControlValue): Buffer
+  encode(name: 'Control', value: Control): Buffer
 }
 
 interface ObservationEnvelope {
@@ -29,20 +30,6 @@ interface ObservationEnvelope {
   readonly fetchStartedAt: number
   readonly observedAt: number
   readonly mergedIntoId: string | null
-  readonly cause: ObservationCause
-}
-
-interface ControlValue {
-  readonly kind: string
-  readonly integration_id: string
-  readonly model: string
-  readonly sync_id: string | null
-  readonly parent_key: string | null
-  readonly children: readonly string[]
-  readonly fetch_started_at: number
-  readonly observed_at: number
-  readonly pages: number | null
-  readonly records: number | null
   readonly cause: ObservationCause
 }
 
