@@ -1,14 +1,15 @@
 import type { Clock } from '@tidemark/base'
-import type { EventLog, FetchRequest, StateStore, TaskOptions, TopicSpec } from '@tidemark/log'
+import type { AssignmentOptions, EventLog, FetchRequest, StateStore, TaskOptions, TopicSpec } from '@tidemark/log'
 import type { SchemaRegistry } from '@tidemark/registry'
 import { appendOperation, measure, RoundAppends } from './append.ts'
 import { BatchWriter } from './batch.ts'
 import { Committer, closedError } from './committer.ts'
 import { type Environment, openEnvironment, translate } from './environment.ts'
 import { Maintainer, type MaintenanceOptions, type MaintenanceReport } from './maintenance.ts'
-import { checkName, readPositions, writePosition } from './positions.ts'
+import { checkName, type GroupTopic, readGroups, readPositions, writePosition } from './positions.ts'
 import { Reader } from './reader.ts'
 import { EmbeddedRegistry } from './registry.ts'
+import { startAt } from './startAt.ts'
 import { NamedState } from './state.ts'
 import { EmbeddedTask } from './task.ts'
 import { Topics } from './topics.ts'
@@ -31,6 +32,13 @@ export interface Embedded {
   readonly registry: SchemaRegistry
   /** Opens a named state store beside the log; a newer opening of the same name fences an older one. */
   openState(name: string): Promise<StateStore>
+  /** Every group with every topic that it has positions in; see EventLog.positions. */
+  groups(): Promise<readonly GroupTopic[]>
+  /**
+   * Makes an empty partition begin at an offset, as if everything before had been removed by retention; a partition that begins there
+   * already is left alone. Throws TOPIC_MISMATCH when it holds records or ends behind the offset.
+   */
+  startAt(topic: string, partition: number, offset: number): Promise<void>
   /** Applies retention and compaction as of `nowMs`, in slices that let other work run. A second call joins the first. */
   maintain(nowMs: number): Promise<MaintenanceReport>
   /** Ends waiting fetches, finishes accepted writes, releases the directory. */
@@ -56,7 +64,9 @@ class EmbeddedData implements Embedded {
   readonly #environment: Environment
   readonly #committer: Committer
   readonly #reader: Reader
+  readonly #topics: Topics
   readonly #maintainer: Maintainer
+  readonly #ending = new AbortController()
   #closing: Promise<void> | undefined
 
   constructor(environment: Environment, options: EmbeddedOptions) {
@@ -69,6 +79,7 @@ class EmbeddedData implements Embedded {
       onRollback: () => topics.forget(),
     })
     this.#environment = environment
+    this.#topics = topics
     this.#committer = committer
     this.#reader = new Reader(environment, topics, waiters, options.clock)
     this.#maintainer = new Maintainer({ environment, committer, topics, writer }, options)
@@ -80,6 +91,7 @@ class EmbeddedData implements Embedded {
       reader: this.#reader,
       recordBytesMax: options.recordBytesMax ?? 64 * 2 ** 20,
       isClosed: () => this.#closing !== undefined,
+      ending: this.#ending.signal,
       close: () => this.close(),
     })
   }
@@ -88,6 +100,16 @@ class EmbeddedData implements Embedded {
     if (this.#closing) throw closedError(this.#environment.path)
     checkName('State', name)
     return NamedState.open(this.#environment, this.#committer, name)
+  }
+
+  async groups(): Promise<readonly GroupTopic[]> {
+    if (this.#closing) throw closedError(this.#environment.path)
+    return readGroups(this.#environment)
+  }
+
+  async startAt(topic: string, partition: number, offset: number): Promise<void> {
+    if (this.#closing) throw closedError(this.#environment.path)
+    await startAt(this.#environment, this.#committer, this.#topics, { topic, partition, offset })
   }
 
   async maintain(nowMs: number): Promise<MaintenanceReport> {
@@ -101,6 +123,7 @@ class EmbeddedData implements Embedded {
   }
 
   async #close(): Promise<void> {
+    this.#ending.abort()
     this.#reader.close()
     await this.#maintainer.close()
     await this.#committer.close()
@@ -115,6 +138,8 @@ interface LogParts {
   readonly reader: Reader
   readonly recordBytesMax: number
   isClosed(): boolean
+  /** Aborts when the log is closed. */
+  readonly ending: AbortSignal
   close(): Promise<void>
 }
 
@@ -178,6 +203,15 @@ class EmbeddedLog implements EventLog {
       checkName('Group', options.group)
       return EmbeddedTask.open(this.#parts, options)
     })
+  }
+
+  async assignments({ topic, signal, onAssigned }: AssignmentOptions): Promise<void> {
+    // One process has the directory: everything is its own, until the end.
+    const { partitions } = await this.#guard(() => this.#parts.topics.get(topic).spec)
+    const all = Array.from({ length: partitions }, (_, partition) => partition)
+    const ending = AbortSignal.any([signal, this.#parts.ending])
+    if (!ending.aborted) await onAssigned(all, ending)
+    if (!ending.aborted) await new Promise((resolve) => ending.addEventListener('abort', resolve, { once: true }))
   }
 
   close(): Promise<void> {

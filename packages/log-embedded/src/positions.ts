@@ -42,3 +42,22 @@ export function writePosition(
 ): void {
   environment.groups.put(positionKey(group, topic, partition), encodeNumber(position))
 }
+
+/** A group and a topic that it has positions in. */
+export interface GroupTopic {
+  readonly group: string
+  readonly topic: string
+}
+
+/** Every group with every topic that it has positions in, in key order. */
+export function readGroups(environment: Environment): GroupTopic[] {
+  const found: GroupTopic[] = []
+  for (const key of environment.groups.getKeys({})) {
+    // The partition's four bytes may hold anything, NUL too: they are cut off first.
+    const [group, topic] = Buffer.from(key).subarray(0, -4).toString().split('\0')
+    const last = found.at(-1)
+    if (group === undefined || topic === undefined || (last?.group === group && last.topic === topic)) continue
+    found.push({ group, topic })
+  }
+  return found
+}

@@ -1,4 +1,5 @@
 import { describe } from 'vitest'
+import { assignmentCases } from './testing/assignments.ts'
 import { cleanupCases } from './testing/cleanup.ts'
 import type { LogCapabilities, LogHarness } from './testing/harness.ts'
 import { modelCases } from './testing/model.ts'
@@ -20,6 +21,7 @@ export function logContract(name: string, open: () => Promise<LogHarness>, capab
     recordCases(open, capabilities)
     waitCases(open)
     taskCases(open, capabilities)
+    assignmentCases(open)
     cleanupCases(open, capabilities)
     modelCases(open, capabilities)
   })

@@ -1,5 +1,6 @@
 export type {
   AppendRecord,
+  AssignmentOptions,
   Bounds,
   EventLog,
   FetchRequest,

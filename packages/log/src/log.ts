@@ -91,8 +91,30 @@ export interface EventLog {
   commitPositions(group: string, topic: string, positions: ReadonlyMap<number, number>): Promise<void>
   /** Takes a partition over for exactly-once processing; see {@link Task}. */
   openTask(options: TaskOptions): Promise<Task>
+  /**
+   * Shares the partitions of a topic among the members of a group: of this process and, in Kafka, of others. Resolves when its signal
+   * aborts and `onAssigned` has ended; rejects with what `onAssigned` threw, or TOPIC_UNKNOWN.
+   */
+  assignments(options: AssignmentOptions): Promise<void>
   /** Ends waiting fetches, then releases everything. Later calls throw LOG_CLOSED. */
   close(): Promise<void>
+}
+
+export interface AssignmentOptions {
+  /** The group whose members share the partitions of the topic. */
+  readonly group: string
+  readonly topic: string
+  /** Ends the membership. */
+  readonly signal: AbortSignal
+  /**
+   * Works on its partitions until its signal aborts: they are somebody else's from then on. Called again with each new assignment, never
+   * twice at once; with none when there are more members than partitions.
+   */
+  onAssigned(partitions: readonly number[], signal: AbortSignal): Promise<void>
+  /** Where members are processes: one that is silent for longer is dead. Brokers allow 6 s and more. Default 10 s. */
+  readonly sessionTimeoutMs?: number
+  /** How long `onAssigned` may take to end; then the group goes on without it, and fencing makes it harmless. Default half a session. */
+  readonly revokeTimeoutMs?: number
 }
 
 export interface TaskOptions {
