@@ -2,6 +2,9 @@ import { classify, systemClock } from '@tidemark/base'
 import type { EventLog, Task, TaskOptions } from '@tidemark/log'
 import { afterAll, describe, expect, it } from 'vitest'
 import { findKafka } from '../../../test/harness/kafka.ts'
+import { Connection } from './connection.ts'
+import { readFetchAnswer } from './fetchAnswer.ts'
+import { sendFetch } from './kafkajs.ts'
 import { record, Scene, values } from './testing/logs.ts'
 
 const { kafka, skipped } = await findKafka({ nodes: 3, own: true })
@@ -91,6 +94,29 @@ describe.skipIf(skipped !== undefined)(`three brokers${skipped ? ` (skipped: ${s
       await scene.dispose()
     }
   }, 180_000)
+
+  it('answer reads as leaders only: a follower that is behind would call offsets out of range that are not lost', async () => {
+    const scene = new Scene(kafka!.brokers)
+    const connection = new Connection({ brokers: kafka!.brokers, clientId: 'test', clock: systemClock })
+    try {
+      const { log } = await scene.open()
+      const topic = await scene.topic(log, 'in')
+      await log.append([record(topic, null, 'one')])
+      const leader = await connection.leaderOf(topic, 0)
+      const codes = new Map<string, Set<number>>()
+      for (const nodeId of [1, 2, 3]) {
+        const partition = { topic, partition: 0, offset: 0, bytesMax: 1000 }
+        const answer = await sendFetch(await connection.broker(nodeId), [partition], { waitMs: 0, bytesMax: 1000 })
+        const who = nodeId === leader.nodeId ? 'leader' : 'follower'
+        const errorCode = readFetchAnswer(answer).partitions[0]?.errorCode ?? -1
+        codes.set(who, (codes.get(who) ?? new Set()).add(errorCode))
+      }
+      expect(codes).toEqual(new Map([...codes.keys()].map((who) => [who, new Set([who === 'leader' ? 0 : 6])])))
+    } finally {
+      await connection.close()
+      await scene.dispose()
+    }
+  })
 
   it('take appends while one of them is dead', async () => {
     const scene = new Scene(kafka!.brokers)

@@ -20,6 +20,8 @@ export class Connection {
   /** Topics whose metadata were found to be wrong. */
   readonly #stale = new Set<string>()
   #connecting: Promise<void> | undefined
+  /** Metadata are read one after another: kafkajs forgets brokers that two readings find at once, with their sockets open. */
+  #reading: Promise<unknown> = Promise.resolve()
   #closed = false
 
   constructor(options: ConnectionOptions) {
@@ -33,7 +35,7 @@ export class Connection {
   clusterId(): Promise<string> {
     return this.retry('Looking for the cluster', async () => {
       await this.#connect()
-      if (!this.#cluster.brokerPool.metadata) await this.#cluster.refreshMetadata()
+      await this.#ensureMetadata()
       return this.#cluster.brokerPool.metadata?.clusterId ?? 'unknown'
     })
   }
@@ -66,7 +68,7 @@ export class Connection {
   onCoordinator<T>(group: string, what: string, request: (broker: Broker) => Promise<T>): Promise<T> {
     return this.retry(what, async () => {
       await this.#connect()
-      if (!this.#cluster.brokerPool.metadata) await this.#cluster.refreshMetadata()
+      await this.#ensureMetadata()
       return request(await this.#cluster.findGroupCoordinator({ groupId: group }))
     })
   }
@@ -88,14 +90,14 @@ export class Connection {
   /** A broker by its id. Throws what kafkajs throws when it cannot be reached. */
   async broker(nodeId: number): Promise<Broker> {
     await this.#connect()
-    if (!this.#cluster.brokerPool.metadata) await this.#cluster.refreshMetadata()
+    await this.#ensureMetadata()
     return this.#cluster.findBroker({ nodeId })
   }
 
   /** Forgets who leads what; asked again with the next request. */
   async refresh(): Promise<void> {
     await this.#connect()
-    await this.#cluster.refreshMetadata()
+    await this.#read(() => this.#cluster.refreshMetadata())
   }
 
   /** Tries again while failures are passing and time is left. Throws a TidemarkError. */
@@ -135,7 +137,13 @@ export class Connection {
 
   async #metadata(topic: string): Promise<PartitionMetadata[]> {
     await this.#connect()
-    const known = this.#stale.has(topic) ? [] : this.#known(topic)
+    const known = this.#fresh(topic)
+    return known.length > 0 ? known : this.#read(() => this.#readTopic(topic))
+  }
+
+  async #readTopic(topic: string): Promise<PartitionMetadata[]> {
+    // Who read before may have asked for it.
+    const known = this.#fresh(topic)
     if (known.length > 0) return known
     try {
       this.#cluster.targetTopics.delete(topic)
@@ -153,6 +161,23 @@ export class Connection {
     }
     this.#stale.delete(topic)
     return this.#known(topic)
+  }
+
+  #fresh(topic: string): PartitionMetadata[] {
+    return this.#stale.has(topic) ? [] : this.#known(topic)
+  }
+
+  async #ensureMetadata(): Promise<void> {
+    if (this.#cluster.brokerPool.metadata) return
+    await this.#read(async () => {
+      if (!this.#cluster.brokerPool.metadata) await this.#cluster.refreshMetadata()
+    })
+  }
+
+  #read<T>(work: () => Promise<T>): Promise<T> {
+    const reading = this.#reading.then(work)
+    this.#reading = reading.catch(() => undefined)
+    return reading
   }
 
   #known(topic: string): PartitionMetadata[] {

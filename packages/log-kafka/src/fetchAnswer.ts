@@ -12,7 +12,7 @@ export interface FetchedPartition {
   readonly records: Buffer
 }
 
-/** Reads the answer to a Fetch of version 11. Returns the answer's own error code, and each partition. */
+/** Reads the answer to a Fetch of version 10. Returns the answer's own error code, and each partition. */
 export function readFetchAnswer(raw: Buffer): { readonly errorCode: number; readonly partitions: FetchedPartition[] } {
   const errorCode = raw.readInt16BE(4)
   const partitions: FetchedPartition[] = []
@@ -33,8 +33,6 @@ export function readFetchAnswer(raw: Buffer): { readonly errorCode: number; read
         aborted.push({ producerId: readInt64(raw, at), firstOffset: readInt64(raw, at + 8) })
         at += 16
       }
-      // The preferred read replica: the leader is always asked.
-      at += 4
       const size = Math.max(0, int32())
       partitions.push({
         topic,

@@ -1,13 +1,22 @@
 import { join } from 'node:path'
 import { TidemarkError } from '@tidemark/base'
-import type { AppendRecord, EventLog, FetchRequest, StateStore, TaskOptions, TopicSpec } from '@tidemark/log'
+import type {
+  AppendRecord,
+  AssignmentOptions,
+  EventLog,
+  FetchRequest,
+  StateStore,
+  TaskOptions,
+  TopicSpec,
+} from '@tidemark/log'
 import type { Admin, Kafka } from 'kafkajs'
 import { Appender, type AppenderOptions } from './appender.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
 import { atMost } from './deadline.ts'
 import { newClient } from './kafkajs.ts'
-import { type AssignmentOptions, shareAssignments } from './membership.ts'
+import { shareAssignments } from './membership.ts'
 import { NamedState } from './namedState.ts'
+import { startAt } from './offsetStart.ts'
 import { Poller } from './poller.ts'
 import { Positions } from './positions.ts'
 import { Reader } from './reader.ts'
@@ -32,8 +41,11 @@ export interface KafkaLog {
   readonly log: EventLog
   /** Opens a named state store in the state directory; a newer opening of the same name fences an older one. */
   openState(name: string): Promise<StateStore>
-  /** Shares the partitions of a topic with the other processes of a group; see {@link AssignmentOptions}. Resolves when its signal aborts. */
-  assignments(options: AssignmentOptions): Promise<void>
+  /**
+   * Makes an empty partition begin at an offset, as if everything before had been removed by retention; a partition that begins there
+   * already is left alone. Nobody should read or write it meanwhile. Throws TOPIC_MISMATCH when it holds records or ends behind the offset.
+   */
+  startAt(topic: string, partition: number, offset: number): Promise<void>
   /** Ends waiting fetches, finishes accepted appends, lets go of tasks, state and connections. */
   close(): Promise<void>
 }
@@ -52,7 +64,7 @@ export async function openKafka(options: KafkaLogOptions): Promise<KafkaLog> {
     return {
       log: data,
       openState: (name) => data.openState(name),
-      assignments: (own) => shareAssignments(options, own),
+      startAt: (topic, partition, offset) => data.startAt(topic, partition, offset),
       close: () => data.close(),
     }
   } catch (error) {
@@ -74,6 +86,8 @@ class KafkaData implements EventLog {
   readonly #tasks = new Set<KafkaTask>()
   readonly #states = new Set<NamedState>()
   #admin: Promise<Admin> | undefined
+  /** Ends memberships when the log is closed. */
+  readonly #ending = new AbortController()
   #closing: Promise<void> | undefined
 
   constructor(options: KafkaLogOptions) {
@@ -154,6 +168,13 @@ class KafkaData implements EventLog {
     })
   }
 
+  assignments(options: AssignmentOptions) {
+    return this.#guard(() => {
+      const signal = AbortSignal.any([options.signal, this.#ending.signal])
+      return shareAssignments(this.#options, { ...options, signal })
+    })
+  }
+
   openState(name: string): Promise<StateStore> {
     return this.#guard(async () => {
       const path = join(this.#options.stateDir, 'states', encodeURIComponent(name))
@@ -163,12 +184,22 @@ class KafkaData implements EventLog {
     })
   }
 
+  startAt(topic: string, partition: number, offset: number): Promise<void> {
+    return this.#guard(() =>
+      startAt(
+        { connection: this.#connection, reader: this.#reader, appender: this.#appender },
+        { topic, partition, offset },
+      ),
+    )
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
   }
 
   async #close(): Promise<void> {
+    this.#ending.abort()
     this.#reader.close()
     await this.#appender.close()
     await Promise.all([...this.#tasks].map((task) => task.close()))

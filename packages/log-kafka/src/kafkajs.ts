@@ -36,7 +36,6 @@ interface PartitionOffset {
 export interface Broker {
   readonly nodeId: number
   readonly connectionPool: { send(protocol: object): Promise<unknown> }
-  lookupRequest(apiKey: number, definition: unknown): (input: object) => Protocol
   listOffsets(input: object): Promise<{
     responses: { topic: string; partitions: (PartitionOffset & { readonly errorCode: number })[] }[]
   }>
@@ -46,6 +45,7 @@ export interface Broker {
   syncGroup(input: object): Promise<{ memberAssignment: Buffer }>
   heartbeat(input: object): Promise<unknown>
   leaveGroup(input: object): Promise<unknown>
+  deleteRecords(input: object): Promise<unknown>
 }
 
 /** kafkajs' view of a cluster: metadata, and a connection per broker. */
@@ -66,8 +66,9 @@ export interface Cluster {
 const ClusterClass = require('kafkajs/src/cluster') as new (options: object) => Cluster
 const socketFactory = require('kafkajs/src/network/socketFactory') as () => unknown
 const { createLogger } = require('kafkajs/src/loggers') as { createLogger(options: object): object }
-const { requests } = require('kafkajs/src/protocol/requests') as { requests: { readonly Fetch: unknown } }
-const FETCH = (require('kafkajs/src/protocol/requests/apiKeys') as { readonly Fetch: number }).Fetch
+const { requests } = require('kafkajs/src/protocol/requests') as {
+  requests: { readonly Fetch: { protocol(input: { version: number }): (input: object) => Protocol } }
+}
 const { createErrorFromCode } = require('kafkajs/src/protocol/error') as { createErrorFromCode(code: number): Error }
 
 /**
@@ -82,6 +83,25 @@ for (const file of ['kafkajs/src/retry/defaults', 'kafkajs/src/retry/defaults.te
     factor: 0.2,
     retries: 10,
   })
+}
+
+interface Socketed {
+  connect(): Promise<unknown>
+}
+
+/**
+ * Requests that meet at a connection that is not open each open a socket of their own; all but the last are forgotten, stay open, and keep
+ * the process from ending. Here they share one. (kafkajs 2.2.4, network/connectionPool.js and connection.js: `getConnection`.)
+ */
+const sockets = (require('kafkajs/src/network/connection') as { readonly prototype: Socketed }).prototype
+const openSocket = sockets.connect
+const opening = new WeakMap<Socketed, Promise<unknown>>()
+sockets.connect = function connect(this: Socketed): Promise<unknown> {
+  const before = opening.get(this)
+  if (before) return before
+  const attempt = openSocket.call(this).finally(() => opening.delete(this))
+  opening.set(this, attempt)
+  return attempt
 }
 
 /** A logger as pino has it. */
@@ -145,8 +165,9 @@ export function newCluster(options: ClientOptions): Cluster {
 
 const READ_COMMITTED = 1
 const LEVELS = { error: 1, warn: 2 } as const
-/** Answers that are part of ordinary work: a coordinator that is just being created, a transaction still being finished. */
-const ORDINARY = /coordinator|CONCURRENT_TRANSACTIONS|concurrent|another operation on the same transaction|rebalanc/i
+/** Part of ordinary work: a coordinator that is just being created, a transaction still being finished, our deliberate lack of retries. */
+const ORDINARY =
+  /coordinator|CONCURRENT_TRANSACTIONS|concurrent|another operation on the same transaction|rebalanc|Limiting retries for the idempotent producer/i
 
 interface LogEntry {
   readonly namespace: string
@@ -174,7 +195,11 @@ export interface FetchPartition {
   readonly bytesMax: number
 }
 
-const FETCH_VERSION = 11
+/**
+ * Leaders only. From version 11 on (KIP-392) a follower answers too; one that is behind calls an offset out of range that the leader has,
+ * and a reader whose metadata are old would take that for lost records.
+ */
+const fetchRequest = requests.Fetch.protocol({ version: 10 })
 
 /** Sends one Fetch (read committed) and returns the answer's bytes as they are: kafkajs' own decoding loses what a reader needs. */
 export async function sendFetch(
@@ -182,18 +207,13 @@ export async function sendFetch(
   partitions: readonly FetchPartition[],
   options: { readonly waitMs: number; readonly bytesMax: number },
 ): Promise<Buffer> {
-  const protocol = broker.lookupRequest(
-    FETCH,
-    requests.Fetch,
-  )({
+  const protocol = fetchRequest({
     isolationLevel: READ_COMMITTED,
     maxWaitTime: options.waitMs,
     minBytes: 1,
     maxBytes: options.bytesMax,
     topics: groupByTopic(partitions),
-    rackId: '',
   })
-  if (protocol.request.apiVersion !== FETCH_VERSION) throw new Error('Kafka 2.3 or newer is needed')
   const response = { decode: async (raw: Buffer) => raw, parse: async (raw: Buffer) => raw }
   return (await broker.connectionPool.send({ ...protocol, response })) as Buffer
 }

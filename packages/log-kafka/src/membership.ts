@@ -1,26 +1,10 @@
 import { classify, TidemarkError } from '@tidemark/base'
+import type { AssignmentOptions } from '@tidemark/log'
 import { assignPartitions } from './assign.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
 import { atMost } from './deadline.ts'
 import { typeOf } from './errors.ts'
 import { AssignerProtocol, type GroupJoined } from './kafkajs.ts'
-
-export interface AssignmentOptions {
-  /** The group whose members share the partitions of the topic. */
-  readonly group: string
-  readonly topic: string
-  /** Ends the membership. */
-  readonly signal: AbortSignal
-  /**
-   * Works on its partitions until its signal aborts: they are somebody else's from then on. Called again with each new assignment, never
-   * twice at once. When it rejects, the membership ends with its error.
-   */
-  onAssigned(partitions: readonly number[], signal: AbortSignal): Promise<void>
-  /** A member that is silent for longer is dead. Brokers allow 6 s and more. Default 10 s. */
-  readonly sessionTimeoutMs?: number
-  /** How long `onAssigned` may take to end; then the group goes on without it, and fencing makes it harmless. Default half a session. */
-  readonly revokeTimeoutMs?: number
-}
 
 interface Generation {
   readonly id: number

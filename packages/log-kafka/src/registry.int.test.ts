@@ -25,6 +25,79 @@ if (kafka?.registryUrl) {
   })
 }
 
+describe('an id from elsewhere', () => {
+  const wanted = { version: 3, id: 70_000, schema: SCHEMA }
+
+  it.skipIf(!kafka?.registryUrl)('is not given by Apicurio, which says the one that it gave', async () => {
+    const registry = openRegistry({ url: kafka?.registryUrl ?? '', clientId: 'test' })
+    const subject = `s${randomUUID().slice(0, 8)}`
+    const schema = SCHEMA.replace('"R"', `"${subject}"`)
+    const id = await registry.registerAs(subject, { ...wanted, schema })
+    expect(id).not.toBe(70_000)
+    expect(await registry.register(subject, schema)).toBe(id)
+  })
+
+  /** Speaks as much of Confluent's API as a registration needs; none of theirs is at hand. */
+  async function confluent(allowsModes: boolean) {
+    const said: string[] = []
+    const modes = new Map<string, string>()
+    const server = createServer(async (request, response) => {
+      const parts: Buffer[] = []
+      for await (const part of request) parts.push(part as Buffer)
+      const body = JSON.parse(Buffer.concat(parts).toString() || '{}') as { mode?: string; id?: number }
+      said.push(`${request.method} ${request.url} ${JSON.stringify(body)}`)
+      const answer = (status: number, value: object): void =>
+        void response
+          .writeHead(status, { 'content-type': 'application/vnd.schemaregistry.v1+json' })
+          .end(JSON.stringify(value))
+      if (request.url?.startsWith('/mode/')) {
+        if (!allowsModes) return answer(422, { error_code: 42205, message: 'Operation not permitted' })
+        modes.set('s', body.mode ?? '')
+        return answer(200, body)
+      }
+      if (request.url === '/subjects/s/versions') {
+        const importing = modes.get('s') === 'IMPORT'
+        if (importing !== (body.id !== undefined))
+          return answer(422, { error_code: 42205, message: 'not in import mode' })
+        return answer(200, { id: body.id ?? 5 })
+      }
+      return answer(200, { compatibilityLevel: 'FULL_TRANSITIVE' })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    return { url, said, modes, close: () => server.close() }
+  }
+
+  it('is asked for in IMPORT mode, which ends also when the registration fails', async () => {
+    const server = await confluent(true)
+    try {
+      const registry = openRegistry({ url: server.url, clientId: 'test' })
+      expect(await registry.registerAs('s', wanted)).toBe(70_000)
+      expect(server.said.slice(1)).toEqual([
+        'PUT /mode/s?force=true {"mode":"IMPORT"}',
+        `POST /subjects/s/versions ${JSON.stringify({ schema: SCHEMA, version: 3, id: 70_000 })}`,
+        'PUT /mode/s {"mode":"READWRITE"}',
+      ])
+      await expect(registry.registerAs('s', { ...wanted, schema: '{' })).rejects.toMatchObject({
+        code: 'SCHEMA_INCOMPATIBLE',
+      })
+      expect(server.modes.get('s')).toBe('READWRITE')
+    } finally {
+      server.close()
+    }
+  })
+
+  it('is left to the server where modes cannot be changed', async () => {
+    const server = await confluent(false)
+    try {
+      const registry = openRegistry({ url: server.url, clientId: 'test' })
+      expect(await registry.registerAs('s', wanted)).toBe(5)
+    } finally {
+      server.close()
+    }
+  })
+})
+
 describe('a registry', () => {
   it('that cannot be reached says so, with its address, and that it may be tried again', async () => {
     const registry = openRegistry({ url: 'http://127.0.0.1:1', clientId: 'test' })

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { TidemarkError } from '@tidemark/base'
 import type { CompatibilityMode, SchemaRegistry } from '@tidemark/registry'
+import { SubjectModes } from './subjectModes.ts'
 
 export interface RegistryOptions {
   /** Base URL of a Confluent-compatible API, with its path if it has one. */
@@ -9,6 +10,22 @@ export interface RegistryOptions {
   readonly auth?: { readonly username: string; readonly password: string }
   /** Longest wait for one answer. Default 10 s. */
   readonly timeoutMs?: number
+}
+
+/** A registry that can be asked to keep a schema under an id that another registry gave it. */
+export interface RemoteRegistry extends SchemaRegistry {
+  /**
+   * Registers a version under the id it has elsewhere, and returns the id that it got. Servers with Confluent's IMPORT mode give the id
+   * asked for, as far as it is free; others give the next one. Compatibility is not to be relied on: it was checked elsewhere.
+   */
+  registerAs(subject: string, version: ForeignVersion): Promise<number>
+}
+
+/** A version as another registry has it. */
+export interface ForeignVersion {
+  readonly version: number
+  readonly id: number
+  readonly schema: string
 }
 
 interface Answer {
@@ -53,11 +70,12 @@ interface Version {
  * A Confluent-compatible schema registry by URL. Throws REGISTRY_UNAVAILABLE when it cannot be reached, CONFIG_INVALID when it refuses the
  * credentials; otherwise as the port says.
  */
-export function openRegistry(options: RegistryOptions): SchemaRegistry {
+export function openRegistry(options: RegistryOptions): RemoteRegistry {
   return new HttpRegistry(options)
 }
 
-class HttpRegistry implements SchemaRegistry {
+class HttpRegistry implements RemoteRegistry {
+  readonly #modes: SubjectModes
   readonly #url: string
   readonly #timeoutMs: number
   readonly #client: Client
@@ -72,6 +90,7 @@ class HttpRegistry implements SchemaRegistry {
   constructor({ url, clientId, auth, timeoutMs = 10_000 }: RegistryOptions) {
     this.#url = url
     this.#timeoutMs = timeoutMs
+    this.#modes = new SubjectModes({ url, timeoutMs, ...(auth ? { auth } : {}) })
     this.#client = newClient({
       host: url,
       clientId,
@@ -87,13 +106,29 @@ class HttpRegistry implements SchemaRegistry {
     return registered
   }
 
-  async #register(subject: string, schema: string): Promise<number> {
+  registerAs(subject: string, version: ForeignVersion): Promise<number> {
+    const registered = this.#last.then(() => this.#registerAs(subject, version))
+    this.#last = registered.catch(() => undefined)
+    return registered
+  }
+
+  async #registerAs(subject: string, { version, id, schema }: ForeignVersion): Promise<number> {
+    await this.#ensureMode(subject)
+    const isImporting = await this.#modes.beginImport(subject)
+    try {
+      return await this.#register(subject, schema, isImporting ? { version, id } : {})
+    } finally {
+      if (isImporting) await this.#modes.endImport(subject)
+    }
+  }
+
+  async #register(subject: string, schema: string, wanted: { version?: number; id?: number } = {}): Promise<number> {
     const text = minified(subject, schema)
     await this.#ensureMode(subject)
     const what = `Registering a schema under ${subject}`
-    const { id } = await this.#call<{ id: number }>(what, this.#client.Subject.register, {
+    const { id } = await this.#callTwice<{ id: number }>(what, this.#client.Subject.register, {
       subject,
-      body: { schema: text },
+      body: { schema: text, ...wanted },
     })
     return id
   }
@@ -137,7 +172,7 @@ class HttpRegistry implements SchemaRegistry {
       )
     }
     const body = { compatibility: mode }
-    await this.#call(`Setting the mode of ${subject}`, this.#client.Subject.updateConfig, { subject, body })
+    await this.#callTwice(`Setting the mode of ${subject}`, this.#client.Subject.updateConfig, { subject, body })
     this.#configured.add(subject)
   }
 
@@ -160,6 +195,16 @@ class HttpRegistry implements SchemaRegistry {
     } catch (error) {
       if (error instanceof TidemarkError && error.fields['status'] === NOT_FOUND) return undefined
       throw error
+    }
+  }
+
+  /** Two processes that say the same at the same moment: Apicurio refuses one of them with 409, which does not last. */
+  async #callTwice<T>(what: string, call: Call, parameters: object): Promise<T> {
+    try {
+      return await this.#call<T>(what, call, parameters)
+    } catch (error) {
+      if (!(error instanceof TidemarkError) || error.fields['status'] !== CONFLICT) throw error
+      return await this.#call<T>(what, call, parameters)
     }
   }
 

@@ -212,9 +212,9 @@ describe.skipIf(skipped !== undefined)('partitions shared by two logs', () => {
         expect(wanted).toContain(counts())
       }
       const [stopA, stopB] = [new AbortController(), new AbortController()]
-      const runA = a.assignments({ group, topic, signal: stopA.signal, onAssigned: own('a') })
+      const runA = a.log.assignments({ group, topic, signal: stopA.signal, onAssigned: own('a') })
       await reach(['aaaaa'])
-      const runB = b.assignments({ group, topic, signal: stopB.signal, onAssigned: own('b') })
+      const runB = b.log.assignments({ group, topic, signal: stopB.signal, onAssigned: own('b') })
       await reach(['aaabb', 'aabbb'])
       stopA.abort()
       await runA
@@ -222,24 +222,6 @@ describe.skipIf(skipped !== undefined)('partitions shared by two logs', () => {
       stopB.abort()
       await runB
       expect([counts(), seen]).toEqual(['', []])
-    } finally {
-      await scene.dispose()
-    }
-  })
-
-  it('end with the error of the one who works on them', async () => {
-    const scene = new Scene(kafka!.brokers)
-    try {
-      const { log, assignments } = await scene.open()
-      const topic = await scene.topic(log, 'in', 2)
-      const failing = async (): Promise<void> => {
-        throw new Error('broken')
-      }
-      const { signal } = new AbortController()
-      const running = assignments({ group: `${scene.prefix}g`, topic, signal, onAssigned: failing })
-      await expect(running).rejects.toThrow('broken')
-      const unknown = { group: 'g', topic: `${scene.prefix}missing`, signal, onAssigned: failing }
-      await expect(assignments(unknown)).rejects.toMatchObject({ code: 'TOPIC_UNKNOWN' })
     } finally {
       await scene.dispose()
     }

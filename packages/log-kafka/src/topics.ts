@@ -118,9 +118,11 @@ export class Topics {
       try {
         await admin.createTopics({
           topics: specs.map((spec) => this.#definition(spec, replication)),
-          waitForLeaders: true,
+          // Waited for below: kafkajs gives up when the broker it asks has not heard of a topic yet.
+          waitForLeaders: false,
         })
       } catch (error) {
+        if (typeOf(error) === 'UNKNOWN_TOPIC_OR_PARTITION') throw notYetKnown()
         // Somebody else was faster: the next try finds them, and compares nothing but what it was asked to create.
         if (typeOf(error) !== 'TOPIC_ALREADY_EXISTS') throw error
         for (const [name, { partitions }] of await this.#existing(specs)) {
@@ -131,8 +133,7 @@ export class Topics {
     // Every broker learns of a new topic in its own time.
     for (const { name } of specs) {
       await this.#connection.retry(`Waiting for ${name}`, async () => {
-        if (!(await this.#connection.partitionsOf(name)))
-          throw Object.assign(new Error(), { type: 'LEADER_NOT_AVAILABLE' })
+        if (!(await this.#connection.partitionsOf(name))) throw notYetKnown()
       })
     }
   }
@@ -148,6 +149,7 @@ export class Topics {
         value('retention.ms', spec.retentionMs ?? -1),
         value('max.message.bytes', this.#messageBytesMax(spec.name)),
         value('min.insync.replicas', replication >= 3 ? 2 : 1),
+        value('message.timestamp.type', 'CreateTime'),
         // Times are those of what happened elsewhere, by other clocks: none is refused.
         value('message.timestamp.after.max.ms', LONG_MAX),
       ],
@@ -250,4 +252,9 @@ function validate(spec: TopicSpec): void {
   if (spec.retentionMs !== null && !(spec.retentionMs > 0)) {
     throw wrong(`retentionMs is a positive number or null, not ${spec.retentionMs}`)
   }
+}
+
+/** To be asked again: it was created, and brokers learn of it in their own time. */
+function notYetKnown(): Error {
+  return Object.assign(new Error('a broker has not heard of the topic yet'), { type: 'LEADER_NOT_AVAILABLE' })
 }
