@@ -1,6 +1,6 @@
 import type { ModelName } from '@tidemark/model'
 import { isoTime } from './json.ts'
-import type { ProjectedChange } from './rows.ts'
+import type { ChangeSummary, ProjectedChange } from './rows.ts'
 
 /** A batch of changes as the parameters of its statements: JSON texts of row lists. */
 export interface BatchRows {
@@ -29,29 +29,39 @@ const ROWS_PER_STATEMENT = 100
 
 /** Collapses changes to what one transaction writes. Changes of one record must come in the order of their versions. */
 export function collapse(changes: readonly ProjectedChange[], rowsPerStatement = ROWS_PER_STATEMENT): BatchRows {
-  const last = new Map<ModelName, Map<string, ProjectedChange>>()
-  const counts = new Map<string, Count>()
   const perModel = new Map<ModelName, number>()
-  for (const change of changes) {
-    const rows = last.get(change.model) ?? new Map<string, ProjectedChange>()
-    last.set(change.model, rows)
-    const known = rows.get(change.recordKey)
-    if (!known || known.version < change.version) rows.set(change.recordKey, change)
-    addCount(counts, change)
-    perModel.set(change.model, (perModel.get(change.model) ?? 0) + 1)
-  }
+  for (const { model } of changes) perModel.set(model, (perModel.get(model) ?? 0) + 1)
   const rows = new Map<ModelName, readonly string[]>()
-  for (const [model, byKey] of last) {
-    const texts = [...byKey.values()].map((change) => change.row)
+  for (const [model, last] of lastVersions(changes)) {
+    const texts = last.map((change) => change.row)
     rows.set(model, chunks(texts, rowsPerStatement))
   }
   const history = changes.map((change) => change.history)
   return {
     rows,
     history: chunks(history, rowsPerStatement),
-    counts: countsText(counts),
+    counts: countsJsonText(changes),
     changes: perModel,
   }
+}
+
+/** Of each record only its last version, by model. */
+export function lastVersions<C extends ChangeSummary>(changes: readonly C[]): Map<ModelName, readonly C[]> {
+  const byModel = new Map<ModelName, Map<string, C>>()
+  for (const change of changes) {
+    const rows = byModel.get(change.model) ?? new Map<string, C>()
+    byModel.set(change.model, rows)
+    const known = rows.get(change.recordKey)
+    if (!known || known.version < change.version) rows.set(change.recordKey, change)
+  }
+  return new Map([...byModel].map(([model, rows]) => [model, [...rows.values()]]))
+}
+
+/** Movements of counts, one per integration, model and partition: the parameter of `countsSql`. */
+export function countsJsonText(changes: readonly ChangeSummary[]): string {
+  const counts = new Map<string, Count>()
+  for (const change of changes) addCount(counts, change)
+  return countsText(counts)
 }
 
 function chunks(texts: readonly string[], size: number): string[] {
@@ -60,7 +70,7 @@ function chunks(texts: readonly string[], size: number): string[] {
   return out
 }
 
-function addCount(counts: Map<string, Count>, change: ProjectedChange): void {
+function addCount(counts: Map<string, Count>, change: ChangeSummary): void {
   const key = `${change.partition}/${change.model}/${change.integrationId}`
   let count = counts.get(key)
   if (!count) {

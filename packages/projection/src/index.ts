@@ -1,4 +1,4 @@
-export { type BatchRows, collapse } from './batch.ts'
+export { type BatchRows, collapse, countsJsonText, lastVersions } from './batch.ts'
 export {
   causeToJson,
   changeJsonText,
@@ -11,6 +11,7 @@ export {
   touchedFields,
   touches,
 } from './changes.ts'
+export { type CopiedChange, type CopyValue, toCopyRows } from './copy-rows.ts'
 export {
   fieldJsonTexts,
   isoTime,
@@ -20,18 +21,32 @@ export {
   recordJsonText,
   recordToJson,
 } from './json.ts'
-export { emailsLower, type Migration, migrations } from './migrations.ts'
+export {
+  type BulkTables,
+  bulkTables,
+  emailsLower,
+  indexedTexts,
+  type Migration,
+  migrations,
+  PROBE_SCHEMA,
+  probeTables,
+} from './migrations.ts'
 export { recordFromRow } from './read.ts'
-export { type ChangePosition, type CountDelta, type ProjectedChange, toRows } from './rows.ts'
+export { type ChangePosition, type ChangeSummary, type CountDelta, type ProjectedChange, toRows } from './rows.ts'
 export {
   addOffsetsSql,
   BOOKKEEPING_NAMES,
   countsSql,
+  deliveredColumns,
+  HISTORY_COLUMNS,
   historySql,
   isoExpression,
+  mergeSql,
   moveOffsetsSql,
   selectExpression,
   selectList,
+  stagedTable,
+  stageSql,
   upsertSql,
 } from './statements.ts'
 export {

@@ -53,10 +53,13 @@ function mapWriter(member: JsonWriter): JsonWriter {
   }
 }
 
-interface Member {
+/** A field of a record as JSON. */
+export interface Member {
   readonly name: string
   readonly label: string
+  /** False when the field is carried, but not diffed. */
   readonly compared: boolean
+  /** JSON text of a value that is there. */
   readonly write: JsonWriter
 }
 
@@ -93,10 +96,13 @@ const MEMBERS = new Map<ModelName, readonly Member[]>(
   MODEL_NAMES.map((model) => [model, membersOf(MODEL_SCHEMAS[model].fields)]),
 )
 
+/** Fields of a model, in schema order. */
+export const membersOfModel = (model: ModelName): readonly Member[] => MEMBERS.get(model) as readonly Member[]
+
 /** Name and JSON text of each field that holds a value and is compared (not marked `diff: ignore`), in schema order. */
 export function fieldJsonTexts<M extends ModelName>(model: M, record: Models[M]): (readonly [string, string])[] {
   const values = record as unknown as Readonly<Record<string, unknown>>
-  return (MEMBERS.get(model) as readonly Member[])
+  return membersOfModel(model)
     .filter(({ name, compared }) => compared && values[name] !== null && values[name] !== undefined)
     .map(({ name, write }) => [name, write(values[name])] as const)
 }

@@ -1,4 +1,4 @@
-import { MODEL_NAMES } from '@tidemark/model'
+import { MODEL_NAMES, type ModelName } from '@tidemark/model'
 import { checkSchemaName, ident, LOOKUPS, qualified, TABLES, type Table } from './tables.ts'
 
 export interface Migration {
@@ -51,9 +51,11 @@ create table if not exists ${qualified(schema, 'record_counts')} (
 `
 }
 
-function changesSql(schema: string): string {
-  const table = qualified(schema, 'changes')
-  return `create table if not exists ${table} (
+/** Key of the history; a rebuild makes it last. */
+const CHANGES_KEY = 'primary key (record_key, version)'
+
+function changesTableSql(schema: string): string {
+  return `create table if not exists ${qualified(schema, 'changes')} (
   record_key text not null,
   version bigint not null,
   event_id text not null,
@@ -69,24 +71,40 @@ function changesSql(schema: string): string {
   cause jsonb not null,
   log_partition integer not null,
   log_offset bigint not null,
-  primary key (record_key, version)
-);
+  ${CHANGES_KEY}
+);`
+}
+
+function changesIndexes(schema: string): [string, string] {
+  const table = qualified(schema, 'changes')
+  return [
+    `create index if not exists ${ident('changes_fields')} on ${table} using gin (fields) where op <> 'created';`,
+    `create index if not exists ${ident('changes_time')} on ${table} (integration_id, changed_at);`,
+  ]
+}
+
+function changesSql(schema: string): string {
+  const [fields, time] = changesIndexes(schema)
+  return `${changesTableSql(schema)}
 
 -- Who changed this field, anywhere. First sights touch every field and would only swell it.
-create index if not exists ${ident('changes_fields')} on ${table} using gin (fields) where op <> 'created';
+${fields}
 
-create index if not exists ${ident('changes_time')} on ${table} (integration_id, changed_at);
+${time}
 `
 }
 
-function tableSql(schema: string, table: Table): string {
+const tableSql = (schema: string, table: Table): string => `${tableStatements(schema, table).join('\n')}\n`
+
+/** Creates one model's table, then its indexes; one statement each. */
+function tableStatements(schema: string, table: Table): [string, ...string[]] {
   const name = qualified(schema, table.name)
   const columns = table.columns.map(
     (column) => `  ${ident(column.name)} ${column.type}${column.notNull ? ' not null' : ''}`,
   )
   const index = (suffix: string, on: string): string =>
     `create index if not exists ${ident(`${table.name}_${suffix}`)} on ${name} ${on};`
-  const lines = [
+  const lines: [string, ...string[]] = [
     `create table if not exists ${name} (\n${columns.join(',\n')},\n  primary key (record_key)\n);`,
     index('list', '(integration_id, effective_changed_at, id)'),
     index('id', '(id, integration_id)'),
@@ -94,7 +112,57 @@ function tableSql(schema: string, table: Table): string {
     ...(LOOKUPS[table.model] ?? []).map((column) => index(column, `(integration_id, ${ident(column)})`)),
   ]
   if (table.model === 'candidates') lines.push(index('email', `using gin ((${emailsLower()}) jsonb_path_ops)`))
-  return `${lines.join('\n')}\n`
+  return lines
+}
+
+/** Schema of the session's temporary tables. */
+export const PROBE_SCHEMA = 'pg_temp'
+
+/**
+ * Creates a model's table and `changes` as temporary tables with all their indexes, one statement each: what those refuse can be found out
+ * before the real indexes exist.
+ */
+export const probeTables = (model: ModelName): string[] => [
+  changesTableSql(PROBE_SCHEMA),
+  ...changesIndexes(PROBE_SCHEMA),
+  ...tableStatements(PROBE_SCHEMA, TABLES[model]),
+]
+
+/** Columns of a model's table whose texts stand in B-tree indexes, which end at a few thousand bytes. */
+export const indexedTexts = (model: ModelName): readonly string[] => [
+  'record_key',
+  'integration_id',
+  'id',
+  'remote_id',
+  ...(LOOKUPS[model] ?? []),
+]
+
+/** What a rebuild creates: tables that rows are appended to fast, and what makes them the tables of {@link migrations} afterwards. */
+export interface BulkTables {
+  /** Bookkeeping, `changes` without its key, and the models' tables with their keys only; may run twice. */
+  readonly tables: string
+  /** The missing indexes, one statement each, in any order; each may run twice. */
+  readonly indexes: readonly string[]
+  /** Makes the unique index among them the key of `changes`. Fails when it is that already. */
+  readonly attachKey: string
+}
+
+/** The tables of {@link migrations} in two steps. Throws CONFIG_INVALID for a schema name it refuses. */
+export function bulkTables(schemaName: string): BulkTables {
+  const schema = checkSchemaName(schemaName)
+  const changes = qualified(schema, 'changes')
+  const key = ident('changes_pkey')
+  const models = MODEL_NAMES.map((model) => tableStatements(schema, TABLES[model]))
+  const history = changesTableSql(schema).replace(`,\n  ${CHANGES_KEY}`, '')
+  return {
+    tables: [bookkeepingSql(schema), history, ...models.map(([table]) => table)].join('\n'),
+    indexes: [
+      `create unique index if not exists ${key} on ${changes} (record_key, version);`,
+      ...changesIndexes(schema),
+      ...models.flatMap(([, ...indexes]) => indexes),
+    ],
+    attachKey: `alter table ${changes} add constraint ${key} primary key using index ${key}`,
+  }
 }
 
 /** The indexed expression behind the search for a candidate by address, whatever its case. */

@@ -5,10 +5,13 @@ import { memoryRegistry, recordInput } from '@tidemark/testing'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import {
+  type CopyValue,
   changeToJson,
   collapse,
+  deliveredColumns,
   effectiveChanges,
   fieldPointer,
+  HISTORY_COLUMNS,
   migrations,
   type ProjectedChange,
   pointerTokens,
@@ -16,6 +19,7 @@ import {
   recordFromRow,
   recordToJson,
   TABLES,
+  toCopyRows,
   toRows,
   touchedFields,
   touches,
@@ -241,6 +245,41 @@ describe('the fold of changes', () => {
         },
       ),
       { numRuns: 150 },
+    )
+  })
+})
+
+describe('values for COPY', () => {
+  /** A row of JSON as the values that PostgreSQL makes of it. */
+  const valuesOf = (row: string, columns: readonly string[]): unknown[] => {
+    const parsed = JSON.parse(row) as Record<string, unknown>
+    return columns.map((name) => parsed[name] ?? null)
+  }
+  const read = (values: readonly CopyValue[], columns: readonly string[], json: ReadonlySet<string>): unknown[] =>
+    values.map((value, i) => (value !== null && json.has(columns[i] as string) ? JSON.parse(value as string) : value))
+
+  test.each(MODEL_NAMES)('of %s are what the JSON rows hold, over every kind of change', (model) => {
+    const columns = deliveredColumns(model)
+    const names = columns.map(({ name }) => name)
+    const json = new Set(columns.filter(({ type }) => type === 'jsonb').map(({ name }) => name))
+    fc.assert(
+      fc.property(fc.array(fc.option(recordInput(model)), { minLength: 1, maxLength: 4 }), (states) => {
+        const maker = newMaker()
+        for (const [offset, state] of states.entries()) {
+          const input = state && Object.fromEntries(Object.entries(state).filter(([n]) => !n.endsWith('id')))
+          const made = maker.make('traffit:a', model, 'r:1', input)
+          const change = roundTrip(made)
+          const position = { partition: made.partition, offset }
+          const { row, history, ...summary } = toRows(model, change, made.recordKey, position)
+          const copied = toCopyRows(model, change, made.recordKey, position)
+          expect(read(copied.row, names, json)).toEqual(valuesOf(row, names))
+          expect(read(copied.history, HISTORY_COLUMNS, new Set(['changes', 'cause']))).toEqual(
+            valuesOf(history, HISTORY_COLUMNS),
+          )
+          expect(copied).toMatchObject(summary)
+        }
+      }),
+      { numRuns: 40 },
     )
   })
 })

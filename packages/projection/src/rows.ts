@@ -15,19 +15,23 @@ export interface CountDelta {
   readonly deleted: number
 }
 
-/** What one change writes. Rows are JSON texts whose members are the table's columns. */
-export interface ProjectedChange {
+/** A change as batches and counts see it. */
+export interface ChangeSummary {
   readonly model: ModelName
   readonly recordKey: string
   readonly integrationId: string
   readonly partition: number
   readonly version: number
   readonly changedAtMs: number
+  readonly count: CountDelta
+}
+
+/** What one change writes. Rows are JSON texts whose members are the table's columns. */
+export interface ProjectedChange extends ChangeSummary {
   /** Row of the model's table, replacing the one of a lower version. */
   readonly row: string
   /** Row of the `changes` table. */
   readonly history: string
-  readonly count: CountDelta
 }
 
 /**
@@ -42,14 +46,20 @@ export function toRows<M extends ModelName>(
 ): ProjectedChange {
   const head = headText(change, key, position)
   return {
+    ...summary(model, change, key, position),
+    row: postgresJson(`${head},${stateText(model, change)}}`),
+    history: postgresJson(`${head},${historyText(model, change)}}`),
+  }
+}
+
+export function summary(model: ModelName, change: Change, key: string, position: ChangePosition): ChangeSummary {
+  return {
     model,
     recordKey: key,
     integrationId: change.integration_id,
     partition: position.partition,
     version: change.version,
     changedAtMs: change.changed_at,
-    row: postgresJson(`${head},${stateText(model, change)}}`),
-    history: postgresJson(`${head},${historyText(model, change)}}`),
     count: countDelta(change),
   }
 }

@@ -1,5 +1,5 @@
 import type { ModelName } from '@tidemark/model'
-import { BOOKKEEPING, type Column, ident, qualified, TABLES } from './tables.ts'
+import { BOOKKEEPING, type Column, ident, qualified, TABLES, tableName } from './tables.ts'
 
 const CHANGE_COLUMNS: readonly { readonly name: string; readonly type: string }[] = [
   { name: 'record_key', type: 'text' },
@@ -25,21 +25,60 @@ const typed = (columns: readonly { readonly name: string; readonly type: string 
 
 /**
  * Writes rows of a model (`$1`: JSON list of rows) as of now (`$2`: ISO time). A row replaces only an older version, so writing
- * a change again does nothing.
+ * a change again does nothing. With `live`, a projection that is readable meanwhile, a row takes the time that the same version of
+ * the record has there.
  */
-export function upsertSql(schema: string, model: ModelName): string {
-  const table = TABLES[model]
-  const name = qualified(schema, table.name)
-  const values = table.columns.map((column) =>
-    column.name === 'effective_changed_at' ? 'greatest(r.changed_at, $2::timestamptz)' : `r.${ident(column.name)}`,
-  )
-  const replaced = table.columns
+export function upsertSql(schema: string, model: ModelName, live: string | null = null): string {
+  const rows = `jsonb_to_recordset($1::jsonb) as r(${typed(deliveredColumns(model))})`
+  return writeSql({ schema, model, live, rows, now: '$2' })
+}
+
+/** Writes what stands in {@link stagedTable} as {@link upsertSql} does, as of now (`$1`: ISO time). Each record may stand there once. */
+export function mergeSql(schema: string, model: ModelName, live: string | null): string {
+  return writeSql({ schema, model, live, rows: `${ident(stagedTable(model))} r`, now: '$1' })
+}
+
+/** Name of the temporary table from which {@link mergeSql} writes. */
+export const stagedTable = (model: ModelName): string => `staged_${tableName(model)}`
+
+/** Creates {@link stagedTable} for the rest of the transaction. */
+export function stageSql(schema: string, model: ModelName): string {
+  return `create temporary table ${ident(stagedTable(model))} on commit drop as
+select ${names(deliveredColumns(model))} from ${qualified(schema, tableName(model))} with no data`
+}
+
+/** Columns of a model's table that a change delivers: all but the time at which the row became readable. */
+export const deliveredColumns = (model: ModelName): readonly Column[] =>
+  TABLES[model].columns.filter((column) => column.name !== 'effective_changed_at')
+
+/** Columns of `changes`. */
+export const HISTORY_COLUMNS: readonly string[] = CHANGE_COLUMNS.map((column) => column.name)
+
+interface Write {
+  readonly schema: string
+  readonly model: ModelName
+  readonly live: string | null
+  /** What to select from, as `r`. */
+  readonly rows: string
+  /** Parameter that holds the time. */
+  readonly now: string
+}
+
+function writeSql({ schema, model, live, rows, now }: Write): string {
+  const { name, columns } = TABLES[model]
+  const fresh = `greatest(r.changed_at, ${now}::timestamptz)`
+  const known =
+    live === null
+      ? fresh
+      : `coalesce((select l.effective_changed_at from ${qualified(live, name)} l
+  where l.record_key = r.record_key and l.version = r.version), ${fresh})`
+  const values = columns.map((column) => (column.name === 'effective_changed_at' ? known : `r.${ident(column.name)}`))
+  const replaced = columns
     .filter((column) => column.name !== 'record_key')
     .map((column) => `${ident(column.name)} = excluded.${ident(column.name)}`)
-  const delivered = table.columns.filter((column) => column.name !== 'effective_changed_at')
-  return `insert into ${name} as t (${names(table.columns)})
+  return `insert into ${qualified(schema, name)} as t (${names(columns)})
 select ${values.join(', ')}
-from jsonb_to_recordset($1::jsonb) as r(${typed(delivered)})
+from ${rows}
 on conflict (record_key) do update set ${replaced.join(', ')}
 where t.version < excluded.version`
 }

@@ -1,18 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { SqlValue } from '@tidemark/store'
+import type { CopyRow, CopyRows, CopyTarget, SqlValue } from '@tidemark/store'
 import { type Client, escapeIdentifier } from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
-
-/** The table rows are copied into, and the columns that they fill. */
-export interface CopyTarget {
-  readonly schema?: string
-  readonly table: string
-  readonly columns: readonly string[]
-}
-
-/** Values of one row, in the order of the columns; as text they are read as the column's type, JSON included. */
-export type CopyRow = readonly SqlValue[]
-export type CopyRows = Iterable<CopyRow> | AsyncIterable<CopyRow>
 
 /** Text is sent in pieces of about this size; no more than one is under way. */
 const CHUNK_CHARS = 128 * 1024

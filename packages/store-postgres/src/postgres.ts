@@ -1,14 +1,15 @@
 import { TidemarkError } from '@tidemark/base'
-import type { Row, SqlStore, SqlValue } from '@tidemark/store'
+import type { CopyRows, CopyTarget, Row, SqlStore, SqlValue } from '@tidemark/store'
 import type { Pool } from 'pg'
-import { type CopyRows, type CopyTarget, copyInto, copySql, SourceFailure } from './copy.ts'
+import { copyInto, copySql, SourceFailure } from './copy.ts'
 import { failed } from './errors.ts'
 import { type PostgresOptions, type Settings, settingsOf } from './options.ts'
 import { createPool, Session } from './session.ts'
 import { type PostgresRunner, Transaction } from './transaction.ts'
 
-/** The SQL store on a PostgreSQL server, with COPY beside the port's statements. */
-export interface PostgresStore extends SqlStore, PostgresRunner {
+/** The SQL store on a PostgreSQL server: with COPY, which the port leaves open. */
+export interface PostgresStore extends SqlStore {
+  copyRows(target: CopyTarget, rows: CopyRows): Promise<number>
   transaction<T>(work: (tx: PostgresRunner) => Promise<T>): Promise<T>
 }
 

@@ -8,7 +8,7 @@ const CONNECT_TIMEOUT_MS = 2000
 
 /**
  * URL of a server where databases can be created: DATABASE_URL, which must answer, else 127.0.0.1:5432 when it does. Otherwise undefined,
- * after saying on stderr that the tests are skipped.
+ * after saying on stderr that the tests are skipped; with TIDEMARK_REQUIRE_POSTGRES=1, as in CI, it throws that instead.
  */
 export async function postgresUrl(): Promise<string | undefined> {
   const configured = process.env['DATABASE_URL']
@@ -20,6 +20,12 @@ export async function postgresUrl(): Promise<string | undefined> {
     const reason = error instanceof Error ? error.message : String(error)
     if (configured !== undefined)
       throw new Error(`DATABASE_URL is set, but its server cannot be used: ${reason}`, { cause: error })
+    if (process.env['TIDEMARK_REQUIRE_POSTGRES'] === '1') {
+      const hint = 'Start one, or set DATABASE_URL to one where databases can be created.'
+      throw new Error(`TIDEMARK_REQUIRE_POSTGRES=1, but there is no PostgreSQL at ${url} (${reason}). ${hint}`, {
+        cause: error,
+      })
+    }
     process.stderr.write(
       `\n!!! SKIPPED: the tests against PostgreSQL. There is none at ${LOCAL} (${reason}).\n` +
         '!!! Start one, or set DATABASE_URL to one where databases can be created.\n\n',

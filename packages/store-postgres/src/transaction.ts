@@ -1,15 +1,10 @@
-import type { Row, SqlRunner, SqlValue } from '@tidemark/store'
-import { type CopyRows, type CopyTarget, copyInto, copySql, SourceFailure } from './copy.ts'
+import type { CopyRows, CopyTarget, Row, SqlRunner, SqlValue } from '@tidemark/store'
+import { copyInto, copySql, SourceFailure } from './copy.ts'
 import { failed, sqlStateOf } from './errors.ts'
 import type { Session } from './session.ts'
 
-/** What a transaction can do here beyond the port. */
+/** What a transaction can do here: what the port leaves open is there. */
 export interface PostgresRunner extends SqlRunner {
-  /**
-   * Copies rows into a table with `COPY … FROM STDIN`, and returns how many. All or nothing: a row that a constraint refuses refuses them
-   * all. It only inserts; to replace rows, copy into a temporary table and go on in SQL from there. What `rows` throws comes back
-   * unchanged. The whole COPY counts as one statement.
-   */
   copyRows(target: CopyTarget, rows: CopyRows): Promise<number>
 }
 

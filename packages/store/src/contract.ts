@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { SqlRunner, SqlStore } from './store.ts'
+import type { CopyTarget, SqlRunner, SqlStore } from './store.ts'
 
 export interface StoreHarness {
   readonly store: SqlStore
@@ -30,6 +30,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
     valueCases(context)
     transactionCases(context)
     failureCases(context)
+    copyCases(context)
 
     it('keeps what was committed over a reopening, and refuses work after close', async ({ skip }) => {
       if (!harness.reopen) return skip('the data is forgotten on close')
@@ -237,5 +238,44 @@ function failureCases({ store, table }: Context): void {
     const failing = store().script(`INSERT INTO ${table()} VALUES (3, 3); INSERT INTO ${table()} VALUES (1, 1);`)
     await expect(failing).rejects.toMatchObject({ code: 'STORE_FAILED' })
     expect(await store().query(`SELECT id FROM ${table()} ORDER BY id`)).toEqual([{ id: 1 }, { id: 2 }])
+  })
+}
+
+function copyCases({ store, table }: Context): void {
+  const target = (): CopyTarget => {
+    const [schema = '', name = ''] = table().split('.')
+    return { schema, table: name, columns: ['n', 'id'] }
+  }
+  const rows = () => store().query(`SELECT id, n FROM ${table()} ORDER BY id`)
+
+  it('copies rows beside and within transactions, all or nothing', async ({ skip }) => {
+    if (!store().copyRows) return skip('it has no COPY')
+    expect(await store().copyRows?.(target(), [[5, 1]])).toBe(1)
+    const lists = Array.from({ length: 5000 }, (_, i) => [i, i + 2])
+    const copied = await store().transaction(async (tx) => {
+      const count = await tx.copyRows?.(target(), lists)
+      expect(await tx.query(`SELECT count(*)::int4 AS n FROM ${table()}`)).toEqual([{ n: 5001 }])
+      return count
+    })
+    expect(copied).toBe(5000)
+    const refused = store().transaction((tx) =>
+      Promise.resolve(
+        tx.copyRows?.(target(), [
+          [1, 9000],
+          [1, 2],
+        ]),
+      ),
+    )
+    await expect(refused).rejects.toMatchObject({ code: 'STORE_FAILED', fields: { sqlState: '23505' } })
+    expect(await rows()).toHaveLength(5001)
+    expect((await rows())[0]).toEqual({ id: 1, n: 5 })
+  })
+
+  it('runs transactions beside each other when it has COPY', async ({ skip }) => {
+    if (!store().copyRows) return skip('it has no COPY')
+    await store().transaction(async () => {
+      await store().transaction((tx) => tx.query(`INSERT INTO ${table()} VALUES (1, 1)`))
+    })
+    expect(await rows()).toEqual([{ id: 1, n: 1 }])
   })
 }
