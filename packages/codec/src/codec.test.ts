@@ -94,6 +94,8 @@ describe.each(MODEL_NAMES)('%s', (model) => {
   it('frames an observation that avsc decodes with the published schema', () => {
     fc.assert(
       fc.property(canonicalRecord(model), (normalized) => {
+        // avsc 5.7.9 reads a map into an object by assignment, and so loses this key; our own reader does not.
+        fc.pre(!JSON.stringify(normalized.record).includes('"__proto__"'))
         const value = codec.encodeObservation(model, fields, normalized)
         const subject = subjectsOf(model).observation
         expect(frameId(value)).toBe(codec.schemaId(subject))

@@ -4,6 +4,8 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 export interface Metrics {
   readonly registry: Registry
   readonly webhooks: Counter<'source' | 'outcome'>
+  readonly spool: Gauge<'unit'>
+  readonly spooled: Counter<'source' | 'outcome'>
   readonly observed: Counter<'integration' | 'model'>
   readonly processed: Counter<'outcome'>
   readonly changes: Counter<'model' | 'op'>
@@ -21,6 +23,18 @@ export function createMetrics(): Metrics {
     webhooks: new Counter({
       name: 'tidemark_webhooks_total',
       help: 'Webhooks by outcome',
+      labelNames: ['source', 'outcome'],
+      registers,
+    }),
+    spool: new Gauge({
+      name: 'tidemark_spool',
+      help: 'What the webhook spool holds, in records and in bytes on disk',
+      labelNames: ['unit'],
+      registers,
+    }),
+    spooled: new Counter({
+      name: 'tidemark_spooled_webhooks_total',
+      help: 'Webhooks that came to the spool, by outcome: spooled, drained, refused, set_aside',
       labelNames: ['source', 'outcome'],
       registers,
     }),

@@ -1,6 +1,6 @@
+export type { SchemaLookup } from './foreignSchemas.ts'
 export {
   createProcessor,
-  DEFAULT_LIMITS,
   type PartitionStatus,
   PROCESSOR_GROUP,
   type Processor,
@@ -8,3 +8,4 @@ export {
   type ProcessorOptions,
 } from './processor.ts'
 export { processSlice, type SliceInput, type SliceLimits, type SliceResult } from './slice.ts'
+export { DEFAULT_LIMITS } from './worker.ts'

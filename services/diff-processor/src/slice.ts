@@ -4,6 +4,7 @@ import type { Differ, Op, Outcome } from '@tidemark/diff'
 import type { AppendRecord, LogRecord, StateReader, StateWrite } from '@tidemark/log'
 import { changesTopic, DEAD_LETTERS_TOPIC, type ModelName, OBSERVED_TOPIC, snapshotsTopic } from '@tidemark/model'
 import { sweepChildren } from './childSweep.ts'
+import { type ForeignSchemas, UnknownSchema } from './foreignSchemas.ts'
 
 /** What one slice of a partition's observations adds up to; committed as a whole or not at all. */
 export interface SliceResult {
@@ -47,11 +48,14 @@ export interface SliceInput {
   readonly partition: number
   readonly records: readonly LogRecord[]
   readonly limits: SliceLimits
+  /** Schema ids of others, whose records become dead letters. Default: every id that is none of ours. */
+  readonly foreign?: Pick<ForeignSchemas, 'has'> | undefined
 }
 
 /**
  * Applies observations in order until the records or the limits end. Deterministic: what it emits for a record depends on the
  * record and the state before it, never on where slices begin. A record that cannot be read becomes one dead letter.
+ * Throws UnknownSchema for an id of which it is not known whose it is.
  */
 export function processSlice(input: SliceInput): SliceResult {
   const { codec, differ, partition, records, limits } = input
@@ -82,8 +86,9 @@ export function processSlice(input: SliceInput): SliceResult {
     position = record.offset + 1
     const mark = { outputs: outputs.length, changes: changes.length }
     try {
-      applyRecord(record, { codec, differ, partition, overlay, outcome, outcomes })
+      applyRecord(record, { codec, differ, partition, overlay, outcome, outcomes, foreign: input.foreign })
     } catch (error) {
+      if (error instanceof UnknownSchema) throw error
       const failure = classify(error)
       // Only what the record itself is to blame for is skipped; anything else stops the task, with nothing lost.
       if (failure.next !== 'skip' || outputs.length !== mark.outputs) throw failure
@@ -101,6 +106,7 @@ interface RecordContext {
   readonly overlay: Overlay
   readonly outcome: Collector['outcome']
   readonly outcomes: { control: number }
+  readonly foreign: SliceInput['foreign']
 }
 
 function applyRecord(record: LogRecord, context: RecordContext): void {
@@ -111,6 +117,7 @@ function applyRecord(record: LogRecord, context: RecordContext): void {
   }
   const kind = codec.observedKind(frameId(value))
   if (kind === undefined) {
+    if (context.foreign?.has(frameId(value)) === false) throw new UnknownSchema(frameId(value))
     throw new TidemarkError('VALUE_UNDECODABLE', `schema id ${frameId(value)} is not one of ${OBSERVED_TOPIC}`)
   }
   const source = { partition, offset: record.offset }
