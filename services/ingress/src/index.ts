@@ -1,3 +1,12 @@
+export type { LogTarget } from './drainer.ts'
 export type { NamedSource } from './fetchStream.ts'
+export {
+  createWebhookReceiver,
+  type ReceiverStatus,
+  type WebhookReceiver,
+  type WebhookReceiverDeps,
+} from './receiver.ts'
 export { createIngress, INGRESS_GROUP, type Ingress, type IngressDeps } from './service.ts'
+export { openSpool, type Spool, type SpoolOptions, type SpoolStatus } from './spool/spool.ts'
 export type { IntegrationStatus, StreamStatus } from './status.ts'
+export { createIntegrationView, type IntegrationView, type IntegrationViewDeps } from './view.ts'

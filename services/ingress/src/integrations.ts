@@ -26,18 +26,8 @@ export class Integrations {
   }
 
   /** Live integrations with the source that reads them, in id order. */
-  list(): { readonly id: string; readonly source: NamedSource }[] {
-    const owners = new Map(this.#configured)
-    for (const [id, { source, deleted }] of this.#deps.state.integrations()) {
-      if (deleted) owners.delete(id)
-      else if (!owners.has(id) && this.#accepts(source)) owners.set(id, source)
-    }
-    return [...owners]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .flatMap(([id, name]) => {
-        const source = this.#deps.sources.get(name)
-        return source ? [{ id, source }] : []
-      })
+  list(): LiveIntegration[] {
+    return liveIntegrations(this.#deps.sources, this.#deps.state)
   }
 
   /** True when a source reads the integration. */
@@ -92,6 +82,27 @@ export class Integrations {
   #accepts(source: string): boolean {
     return this.#deps.sources.get(source)?.source.acceptsNewIntegrations === true
   }
+}
+
+export interface LiveIntegration {
+  readonly id: string
+  readonly source: NamedSource
+}
+
+/** What is configured and what webhooks announced, without what was deleted; in id order. */
+export function liveIntegrations(sources: ReadonlyMap<string, NamedSource>, state: IngressState): LiveIntegration[] {
+  const owners = new Map<string, string>()
+  for (const [name, { source }] of sources) for (const id of source.integrations) owners.set(id, name)
+  for (const [id, { source, deleted }] of state.integrations()) {
+    if (deleted) owners.delete(id)
+    else if (!owners.has(id) && sources.get(source)?.source.acceptsNewIntegrations === true) owners.set(id, source)
+  }
+  return [...owners]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([id, name]) => {
+      const source = sources.get(name)
+      return source ? [{ id, source }] : []
+    })
 }
 
 /** The event that says a webhook made an integration known. */

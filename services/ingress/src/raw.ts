@@ -26,15 +26,15 @@ export function storedHeaders(
   return stored
 }
 
-/** A record of ats.raw, keyed by the integration, or by the source where the bytes name none. */
-export function rawRecord(codec: Codec, raw: Raw, partitions: number): AppendRecord {
+/** A record of ats.raw, keyed by the integration, or by the source where the bytes name none. Its time in the log is when it was received. */
+export function rawRecord(codec: Codec, raw: Raw, partitions: number, timestampMs = raw.received_at): AppendRecord {
   const key = raw.integration_id ?? raw.source
   return {
     topic: RAW_TOPIC,
     partition: partitionOf(key, partitions),
     key: Buffer.from(key),
     value: codec.encode('Raw', raw),
-    timestampMs: raw.received_at,
+    timestampMs,
   }
 }
 

@@ -40,6 +40,8 @@ const TAIL_STEP = 100
 interface Stored {
   readonly raw: Raw
   readonly position: RawPosition
+  /** When the log got it: later than it was received where it was spooled. */
+  readonly storedAtMs: number
   readonly from: NamedSource
   /** It was in the log before this process began, so its events may be written already. */
   readonly isReread: boolean
@@ -93,17 +95,17 @@ export class RawConsumer {
       return
     }
     const isReread = record.offset < (this.#endAtStart[partition] ?? 0)
-    await this.#handleWebhook({ raw, position, from, isReread })
+    await this.#handleWebhook({ raw, position, storedAtMs: record.timestampMs, from, isReread })
   }
 
   async #handleWebhook(stored: Stored): Promise<void> {
-    const { raw, position, from } = stored
+    const { raw, position, storedAtMs, from } = stored
     let reading: WebhookReading
     try {
       reading = readStored(from, raw)
     } catch (thrown) {
       this.#count(from.name, 'unmappable')
-      await this.#deadLetter(classify(thrown), raw, position, raw.received_at)
+      await this.#deadLetter(classify(thrown), raw, position, storedAtMs)
       return
     }
     const { eventName, eventId } = reading

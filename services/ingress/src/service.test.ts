@@ -2,8 +2,10 @@ import { seededRandom, TidemarkError } from '@tidemark/base'
 import type { FetchOptions, Page } from '@tidemark/connector'
 import { afterEach, describe, expect, it } from 'vitest'
 import { FakeSource, fakeConnector, pageOf } from '../test/fakeSource.ts'
-import { aWhile, Harness, until } from '../test/harness.ts'
+import { aWhile, codec, Harness, PARTITIONS, until } from '../test/harness.ts'
 import { MemoryStateStore } from '../test/memoryLog.ts'
+import { rawRecord } from './raw.ts'
+import { webhookRaw } from './spooledWebhook.ts'
 
 let harness: Harness
 
@@ -558,6 +560,23 @@ describe('a restart', () => {
     await harness.settle()
     await aWhile()
     expect(harness.source.fetched).toHaveLength(before)
+  })
+
+  it('writes no second dead letter for a webhook that spent hours in the spool', async () => {
+    await setUp(['acme:1'], ['tags'])
+    harness.source.script = unready('PROVIDER_UNAVAILABLE')
+    await harness.post(changed('held', ['tags']))
+    await until(() => harness.source.fetched.length === 2)
+    const now = harness.clock.now()
+    const kept = { source: 'main', integration_id: 'acme:1', route: '/webhooks/main', headers: {} }
+    const raw = webhookRaw({ ...kept, received_at: now - 3 * 3_600_000 }, Buffer.from('no json'))
+    await harness.log.connect().log.append([rawRecord(codec, raw, PARTITIONS, now)])
+    await until(() => harness.letters().length === 1)
+    harness.kill()
+    await harness.start()
+    await until(() => harness.source.fetched.length >= 3)
+    await aWhile()
+    expect(harness.letters()).toHaveLength(1)
   })
 
   it('writes neither a dead letter nor a lifecycle event a second time for a webhook read again', async () => {

@@ -9,7 +9,7 @@ import { consume, startOffsets } from './consumer.ts'
 import type { NamedSource } from './fetchStream.ts'
 import { Integrations } from './integrations.ts'
 import { RawConsumer } from './rawConsumer.ts'
-import { registerPostWebhook } from './routes/postWebhook.ts'
+import { createWebhookReceiver, type WebhookReceiver } from './receiver.ts'
 import { IngressState } from './state.ts'
 import { type IntegrationStatus, statusOf } from './status.ts'
 import { SyncLog } from './syncLog.ts'
@@ -33,10 +33,12 @@ export interface IngressDeps {
   readonly partitions: number
   /** Fetches in flight per source. Default 4. */
   readonly concurrency?: number
+  /** Takes the webhooks in; is connected to the log here, and stays the caller's to stop. Default: one of its own, without a spool. */
+  readonly receiver?: WebhookReceiver
 }
 
 export interface Ingress {
-  /** Adds `POST /webhooks/<source>`; webhooks are stored from then on, and acted on once started. */
+  /** Adds `POST /webhooks/<source>`; webhooks are stored from then on, and acted on once started. Not where the receiver's are added. */
   registerRoutes(app: FastifyInstance): void
   /** Recalls what the log says, begins the first syncs and deltas, and resolves once everything runs. */
   start(): Promise<void>
@@ -58,6 +60,8 @@ export function createIngress(deps: IngressDeps): Ingress {
   const base = { log, codec, clock, random, logger, metrics, partitions, sources, state, syncLog }
   const syncs = new Syncs({ ...base, syncs: syncLog, concurrency })
   const integrations = new Integrations({ ...base, syncs })
+  const receiver = deps.receiver ?? createWebhookReceiver({ sources: deps.sources, clock, random, logger, metrics })
+  receiver.connect({ log, codec, partitions })
   const stopping = new AbortController()
   const commands = new CommandConsumer({ ...base, syncs, integrations }, stopping.signal)
   const done = Promise.withResolvers<void>()
@@ -88,7 +92,7 @@ export function createIngress(deps: IngressDeps): Ingress {
   }
 
   return {
-    registerRoutes: (app) => registerPostWebhook(app, { log, codec, clock, logger, metrics, partitions, sources }),
+    registerRoutes: (app) => receiver.registerRoutes(app),
     async start() {
       await state.restore(log, codec, logger)
       const rawOffsets = await startOffsets(log, INGRESS_GROUP, RAW_TOPIC, partitions)

@@ -54,6 +54,7 @@ export class MemoryLog {
       ensureTopics: unused,
       listTopics: unused,
       openTask: unused,
+      assignments: unused,
       append: async (records) => {
         guard()
         await this.beforeAppend(records)

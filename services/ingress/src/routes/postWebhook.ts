@@ -2,28 +2,27 @@
  * `POST /webhooks/<source>`. The body is taken as bytes whatever its content type says, proved, and stored; only then is it answered.
  * Nothing is parsed before the proof, and nothing of an unproved request is stored.
  */
-import { type Clock, classify, LIMITS } from '@tidemark/base'
-import type { Codec } from '@tidemark/codec'
+import { type Clock, classify, type ErrorCode, LIMITS } from '@tidemark/base'
 import type { WebhookRequest } from '@tidemark/connector'
-import type { EventLog } from '@tidemark/log'
+import type { Raw } from '@tidemark/model'
 import type { Logger, Metrics } from '@tidemark/telemetry'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { NamedSource } from '../fetchStream.ts'
-import { isUsableIntegrationId, rawRecord, storedHeaders } from '../raw.ts'
+import { isUsableIntegrationId, storedHeaders } from '../raw.ts'
+import { webhookRaw } from '../spooledWebhook.ts'
 import { errorBody } from './errorBody.ts'
 
 export interface WebhookDeps {
-  readonly log: EventLog
-  readonly codec: Codec
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Metrics
-  readonly partitions: number
   readonly sources: ReadonlyMap<string, NamedSource>
+  /** Resolves when the webhook is durable; rejects when it must not be acknowledged. */
+  store(raw: Raw): Promise<void>
 }
 
-/** Webhooks whose append is under way; more are answered 503, so memory stays bounded by this times the body limit. */
-const IN_FLIGHT_MAX = 200
+/** Refusals that would be one log line per webhook; the first of each spell is told where they begin. */
+const QUIET: ReadonlySet<ErrorCode> = new Set(['OVERLOADED', 'SPOOL_FULL'])
 
 /** Seconds after which a refused webhook is to be sent again. */
 const RETRY_AFTER = '10'
@@ -81,7 +80,6 @@ async function refuseUnknownSource(
 const contentTypes = new WeakMap<object, string | undefined>()
 
 function createIntake(deps: WebhookDeps) {
-  let inFlight = 0
   return async (request: FastifyRequest<{ Params: Params }>, reply: FastifyReply): Promise<FastifyReply> => {
     const from = deps.sources.get(request.params.source) as NamedSource
     const webhook = toWebhookRequest(request)
@@ -90,18 +88,10 @@ function createIntake(deps: WebhookDeps) {
       const message = `The signature or secret of this webhook is missing or wrong. Check webhook_secret of the source "${from.name}".`
       return reply.code(401).send(errorBody('SIGNATURE_INVALID', message))
     }
-    if (inFlight >= IN_FLIGHT_MAX) {
-      deps.metrics.webhooks.inc({ source: from.name, outcome: 'unavailable' })
-      const message = `More than ${IN_FLIGHT_MAX} webhooks are being stored. Send this one again after ${RETRY_AFTER} s.`
-      return reply.code(503).header('retry-after', RETRY_AFTER).send(errorBody('OVERLOADED', message))
-    }
-    inFlight++
     try {
-      await store(deps, from, webhook, pathOf(request))
+      await deps.store(toRaw(from, webhook, pathOf(request), deps.clock.now()))
     } catch (error) {
       return sendUnstored(deps, from, error, reply)
-    } finally {
-      inFlight--
     }
     deps.metrics.webhooks.inc({ source: from.name, outcome: 'accepted' })
     return reply.code(200).send({ status: 'success' })
@@ -123,28 +113,24 @@ function toWebhookRequest(request: FastifyRequest): WebhookRequest {
   return { headers, query, rawBody }
 }
 
-async function store(deps: WebhookDeps, from: NamedSource, webhook: WebhookRequest, route: string): Promise<void> {
+function toRaw(from: NamedSource, webhook: WebhookRequest, route: string, receivedAtMs: number): Raw {
   const id = from.source.integrationOf(webhook)
-  const raw = {
+  const kept = {
     source: from.name,
-    kind: 'webhook',
     integration_id: id !== null && isUsableIntegrationId(id) ? id : null,
     route,
-    status: null,
     headers: storedHeaders(webhook.headers, from.connector.secretHeaders),
-    requested_at: null,
-    received_at: deps.clock.now(),
-    sync_id: null,
-    body: webhook.rawBody,
+    received_at: receivedAtMs,
   }
-  await deps.log.append([rawRecord(deps.codec, raw, deps.partitions)])
+  return webhookRaw(kept, webhook.rawBody)
 }
 
 /** Nothing was acknowledged, so the provider is told to come again. */
 function sendUnstored(deps: WebhookDeps, from: NamedSource, thrown: unknown, reply: FastifyReply): FastifyReply {
   const error = classify(thrown)
   deps.metrics.webhooks.inc({ source: from.name, outcome: 'unavailable' })
-  deps.logger.error({ err: error, source: from.name }, 'webhook was not stored and not acknowledged')
+  if (!QUIET.has(error.code))
+    deps.logger.error({ err: error, source: from.name }, 'webhook was not stored and not acknowledged')
   const message = `The webhook could not be stored, so it is not acknowledged: ${error.message} Send it again after ${RETRY_AFTER} s.`
   return reply.code(503).header('retry-after', RETRY_AFTER).send(errorBody(error.code, message))
 }

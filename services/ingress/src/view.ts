@@ -1,0 +1,51 @@
+import type { Codec } from '@tidemark/codec'
+import type { EventLog, StateStore } from '@tidemark/log'
+import type { Logger } from '@tidemark/telemetry'
+import type { NamedSource } from './fetchStream.ts'
+import { liveIntegrations } from './integrations.ts'
+import { IngressState } from './state.ts'
+import type { IntegrationStatus } from './status.ts'
+
+export interface IntegrationViewDeps {
+  readonly log: EventLog
+  /** Cache of what ats.syncs says; of its own, not the one of ingress. */
+  readonly state: StateStore
+  readonly codec: Codec
+  readonly logger: Logger
+  readonly sources: readonly NamedSource[]
+  readonly partitions: number
+}
+
+/** The integrations as ats.syncs tells them, for processes in which ingress does not run. */
+export interface IntegrationView {
+  /** As of the last refresh. What only ingress itself knows (progress, next attempt, error) is empty. */
+  list(): IntegrationStatus[]
+  /** Reads what ats.syncs has got since. */
+  refresh(): Promise<void>
+}
+
+export function createIntegrationView(deps: IntegrationViewDeps): IntegrationView {
+  const { log, codec, logger, partitions } = deps
+  const sources = new Map(deps.sources.map((source) => [source.name, source]))
+  const state = new IngressState(deps.state, partitions)
+  return {
+    list: () =>
+      liveIntegrations(sources, state).map(({ id, source: { name, source } }) => ({
+        integrationId: id,
+        source: name,
+        isWaitingForProvider: false,
+        streams: source.streams.map((stream) => ({
+          stream,
+          state: 'idle',
+          watermarkMs: state.watermark(id, stream) ?? null,
+          lastStartedAtMs: null,
+          lastEndedAtMs: null,
+          nextAttemptAtMs: null,
+          pages: 0,
+          counts: [],
+          error: null,
+        })),
+      })),
+    refresh: () => state.restore(log, codec, logger),
+  }
+}
