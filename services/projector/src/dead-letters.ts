@@ -17,7 +17,7 @@ export interface DeadLetterDeps {
  * Appends what could not be projected to `ats.dead-letters`, at least once. The value is not copied: the letter names its position
  * on the changes topic, which keeps it.
  */
-export async function appendDeadLetters(deps: DeadLetterDeps, items: readonly Item[]): Promise<void> {
+export async function appendDeadLetters(deps: DeadLetterDeps, items: readonly Item<unknown>[]): Promise<void> {
   const { log, codec, clock } = deps
   const topics = await log.listTopics()
   const partitions = topics.find((topic) => topic.name === DEAD_LETTERS_TOPIC)?.partitions
@@ -36,9 +36,9 @@ export async function appendDeadLetters(deps: DeadLetterDeps, items: readonly It
   for (const item of items) report(deps, item)
 }
 
-const codeOf = (item: Item): string => item.failure?.code ?? 'INTERNAL'
+const codeOf = (item: Item<unknown>): string => item.failure?.code ?? 'INTERNAL'
 
-function encode(codec: Codec, item: Item, at: number): Buffer {
+function encode(codec: Codec, item: Item<unknown>, at: number): Buffer {
   const { source, offset, key, failure } = item
   return codec.encode('DeadLetter', {
     stage: 'projection',
@@ -56,7 +56,7 @@ function encode(codec: Codec, item: Item, at: number): Buffer {
   })
 }
 
-function report({ metrics, logger }: DeadLetterDeps, item: Item): void {
+function report({ metrics, logger }: DeadLetterDeps, item: Item<unknown>): void {
   const { topic, partition } = item.source
   metrics.deadLetters.inc({ stage: 'projection', code: codeOf(item) })
   logger.error({ err: item.failure, topic, partition, offset: item.offset }, 'a change cannot be projected')

@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { TidemarkError } from '@tidemark/base'
-import type { Codec } from '@tidemark/codec'
+import type { Change, Codec } from '@tidemark/codec'
 import type { LogRecord, TailReader } from '@tidemark/log'
-import { parseRecordKey } from '@tidemark/model'
-import { type ProjectedChange, toRows } from '@tidemark/projection'
+import { type ModelName, parseRecordKey } from '@tidemark/model'
+import { type ChangePosition, toRows } from '@tidemark/projection'
 import type { Item, Source } from './writer.ts'
 
 /** A record taken from its partition. */
@@ -44,19 +44,55 @@ export function takeFairly(readers: readonly TailReader[], first: number, limits
 /** Decoding this many changes takes about as long as one may keep the event loop. */
 const TURN = 100
 
-/** Decodes records; one that cannot be becomes a failure of its own. */
-export async function decodeAll(
+/** Makes of a decoded change what it writes. */
+export type RowMaker<Projected> = (model: ModelName, change: Change, key: string, position: ChangePosition) => Projected
+
+/** Decodes records to JSON rows; one that cannot be becomes a failure of its own. */
+export const decodeAll = (
   codec: Codec,
   taken: readonly Taken[],
   sources: ReadonlyMap<TailReader, Source>,
+): Promise<Item[]> => decodeTo(toRows, codec, taken, sources)
+
+/** Decodes records to what `rowsOf` makes of them; one that cannot be becomes a failure of its own. */
+export function decodeTo<Projected>(
+  rowsOf: RowMaker<Projected>,
+  codec: Codec,
+  taken: readonly Taken[],
+  sources: ReadonlyMap<TailReader, Source>,
+): Promise<Item<Projected>[]> {
+  const placed = taken.map(({ reader, record, next }) => ({ source: sources.get(reader) as Source, record, next }))
+  return decodeEach(rowsOf, codec, placed)
+}
+
+interface Placed {
+  readonly source: Source
+  readonly record: LogRecord
+  readonly next: number
+}
+
+/** Decodes what one partition holds up to `end`. */
+export function decodeRecords(
+  codec: Codec,
+  source: Source,
+  records: readonly LogRecord[],
+  end: number,
 ): Promise<Item[]> {
-  const items: Item[] = []
-  for (const { reader, record, next } of taken) {
-    const source = sources.get(reader) as Source
+  const placed = records.map((record, i) => ({ source, record, next: records[i + 1]?.offset ?? end }))
+  return decodeEach(toRows, codec, placed)
+}
+
+async function decodeEach<Projected>(
+  rowsOf: RowMaker<Projected>,
+  codec: Codec,
+  placed: readonly Placed[],
+): Promise<Item<Projected>[]> {
+  const items: Item<Projected>[] = []
+  for (const { source, record, next } of placed) {
     const key = record.key === null ? null : record.key.toString('utf8')
     const item = { source, next, offset: record.offset, key }
     try {
-      items.push({ ...item, projected: decode(codec, source, record, key), failure: null })
+      items.push({ ...item, projected: decode(rowsOf, codec, source, record, key), failure: null })
     } catch (error) {
       // Whatever a broken value makes fail (JSON, dates, bytes): it is this record's failure, and the next one's turn.
       const known = error instanceof TidemarkError ? error : undefined
@@ -69,11 +105,17 @@ export async function decodeAll(
 }
 
 /** What a record of a changes topic writes; null for a tombstone, which says nothing here. */
-function decode(codec: Codec, source: Source, record: LogRecord, key: string | null): ProjectedChange | null {
+function decode<Projected>(
+  rowsOf: RowMaker<Projected>,
+  codec: Codec,
+  source: Source,
+  record: LogRecord,
+  key: string | null,
+): Projected | null {
   if (record.value === null) return null
   const { model, partition } = source
   if (key === null || parseRecordKey(key)?.model !== model) {
     throw new TidemarkError('VALUE_UNDECODABLE', `the key ${JSON.stringify(key)} is not a record key of ${model}`)
   }
-  return toRows(model, codec.decodeChange(model, record.value), key, { partition, offset: record.offset })
+  return rowsOf(model, codec.decodeChange(model, record.value), key, { partition, offset: record.offset })
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { TidemarkError } from '@tidemark/base'
-import { ident, migrations, qualified } from '@tidemark/projection'
+import { ident, type Migration, migrations, qualified } from '@tidemark/projection'
 import type { SqlStore } from '@tidemark/store'
 
 /**
@@ -8,15 +8,14 @@ import type { SqlStore } from '@tidemark/store'
  * PROJECTION_MISMATCH when the schema was made by a version with other tables.
  */
 export async function migrateProjection(store: SqlStore, schema: string): Promise<string[]> {
-  const plan = migrations(schema)
+  const plan = migrationHashes(schema)
   const table = qualified(schema, 'projection_migrations')
   await store.script(`create schema if not exists ${ident(schema)};
 create table if not exists ${table} (id text primary key, sha256 text not null);`)
   const rows = await store.query<{ id: string; sha256: string }>(`select id, sha256 from ${table}`)
   const known = new Map(rows.map((row) => [row.id, row.sha256]))
   const applied: string[] = []
-  for (const { id, sql } of plan) {
-    const sha256 = createHash('sha256').update(sql).digest('hex')
+  for (const { id, sql, sha256 } of plan) {
     const before = known.get(id)
     if (before === sha256) continue
     if (before !== undefined) throw mismatch(schema, `migration ${id} differs from the one that was applied`)
@@ -27,6 +26,12 @@ create table if not exists ${table} (id text primary key, sha256 text not null);
   }
   return applied
 }
+
+export const sha256Of = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+/** The migrations of a schema with the hashes that say which were applied. */
+export const migrationHashes = (schema: string): (Migration & { readonly sha256: string })[] =>
+  migrations(schema).map((migration) => ({ ...migration, sha256: sha256Of(migration.sql) }))
 
 /** A projection that cannot go on, and what to do about it. */
 export function mismatch(schema: string, what: string): TidemarkError {

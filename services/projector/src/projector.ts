@@ -7,7 +7,7 @@ import type { Logger, Metrics } from '@tidemark/telemetry'
 import { appendDeadLetters } from './dead-letters.ts'
 import { type BatchLimits, decodeAll, takeFairly } from './decode.ts'
 import { migrateProjection } from './migrate.ts'
-import { loadStarts, type Start } from './offsets.ts'
+import { loadStarts, type Start, sourcesOf } from './offsets.ts'
 import { createProgress, type PartitionLag, type Progress } from './progress.ts'
 import { type Source, type WriterDeps, writeItems } from './writer.ts'
 
@@ -164,7 +164,7 @@ class TableProjector implements Projector {
     const writer: WriterDeps = {
       store,
       schema,
-      now: () => this.#now(),
+      rowTime: () => new Date(this.#now()).toISOString(),
       onFailures: (items) => appendDeadLetters(this.#deps, items),
     }
     for (let turn = 0; await tail.ready(this.#stopping.signal); turn++) {
@@ -188,13 +188,4 @@ class TableProjector implements Projector {
       this.#deps.logger.error({ topic, partition, stored, offset }, message)
     }
   }
-}
-
-function sourcesOf(tail: Tail, starts: readonly Start[]): Map<TailReader, Source> {
-  return new Map(
-    tail.readers.map((reader, i) => {
-      const { model, topic, partition, stored } = starts[i] as Start
-      return [reader, { model, topic, partition, committed: stored }]
-    }),
-  )
 }

@@ -5,13 +5,13 @@ import { collapse, countsSql, historySql, moveOffsetsSql, type ProjectedChange, 
 import type { SqlRunner, SqlStore } from '@tidemark/store'
 
 /** One record of a changes topic: what it writes, or why it writes nothing. */
-export interface Item {
+export interface Item<Projected = ProjectedChange> {
   readonly source: Source
   /** Offset of the next record of its partition. */
   readonly next: number
   readonly offset: number
   readonly key: string | null
-  readonly projected: ProjectedChange | null
+  readonly projected: Projected | null
   readonly failure: TidemarkError | null
 }
 
@@ -26,9 +26,12 @@ export interface Source {
 export interface WriterDeps {
   readonly store: SqlStore
   readonly schema: string
-  readonly now: () => number
+  /** The time at which rows become readable, as PostgreSQL reads it. */
+  readonly rowTime: () => string
+  /** The readable projection whose times a model's rows keep where their version is the same; none by default. */
+  readonly live?: (model: ModelName) => string | null
   /** Called inside the transaction, so that a failure is on record before its record is passed. */
-  readonly onFailures: (items: readonly Item[]) => Promise<void>
+  readonly onFailures: (items: readonly Item<unknown>[], tx: SqlRunner) => Promise<void>
 }
 
 /**
@@ -48,25 +51,43 @@ export async function writeItems(deps: WriterDeps, items: readonly Item[]): Prom
   }
 }
 
-function asFailure(item: Item, error: unknown): Item {
+/** The item as one that the database refused. */
+export function asFailure<Projected>(item: Item<Projected>, error: unknown): Item<Projected> {
   const message = `the database refuses ${item.key ?? 'a change'} of ${item.source.topic}: ${classify(error).message}`
   return { ...item, projected: null, failure: new TidemarkError('RECORD_INVALID', message, { cause: error }) }
 }
 
 async function commit(deps: WriterDeps, items: readonly Item[]): Promise<void> {
-  const moves = new Map<Source, number>()
-  for (const item of items) moves.set(item.source, item.next)
-  const projected = items.flatMap((item) => (item.projected ? [item.projected] : []))
-  const failures = items.filter((item) => item.failure !== null)
-  await deps.store.transaction(async (tx) => {
-    await moveOffsets(tx, deps.schema, moves)
-    if (projected.length > 0) await writeRows(tx, deps, projected)
-    if (failures.length > 0) await deps.onFailures(failures)
-  })
-  for (const [source, next] of moves) source.committed = next
+  await deps.store.transaction((tx) => writeWithin(tx, deps, items))
+  for (const [source, next] of movesOf(items)) source.committed = next
 }
 
-async function moveOffsets(tx: SqlRunner, schema: string, moves: ReadonlyMap<Source, number>): Promise<void> {
+/** Writes items and moves their offsets as part of a transaction; whoever commits it moves the sources too. */
+export async function writeWithin(tx: SqlRunner, deps: WriterDeps, items: readonly Item[]): Promise<void> {
+  const projected = items.flatMap((item) => (item.projected ? [item.projected] : []))
+  await moveOffsets(tx, deps.schema, movesOf(items))
+  if (projected.length > 0) await writeRows(tx, deps, projected)
+  await writeFailures(tx, deps, items)
+}
+
+export async function writeFailures(
+  tx: SqlRunner,
+  deps: Pick<WriterDeps, 'onFailures'>,
+  items: readonly Item<unknown>[],
+): Promise<void> {
+  const failures = items.filter((item) => item.failure !== null)
+  if (failures.length > 0) await deps.onFailures(failures, tx)
+}
+
+/** Where each source goes on after the items. */
+export function movesOf(items: readonly Item<unknown>[]): Map<Source, number> {
+  const moves = new Map<Source, number>()
+  for (const item of items) moves.set(item.source, item.next)
+  return moves
+}
+
+/** Moves offsets from where they are expected. Throws STORE_FAILED when one stands elsewhere. */
+export async function moveOffsets(tx: SqlRunner, schema: string, moves: ReadonlyMap<Source, number>): Promise<void> {
   const wanted = [...moves].map(([{ topic, partition, committed }, next]) => ({
     topic,
     partition,
@@ -77,16 +98,18 @@ async function moveOffsets(tx: SqlRunner, schema: string, moves: ReadonlyMap<Sou
   if (moved.length !== wanted.length) {
     throw new TidemarkError(
       'STORE_FAILED',
-      `another projector moved the offsets of schema "${schema}"; run one projector per schema and partition`,
+      `somebody else moved the offsets of schema "${schema}": a rebuild that replaced the tables, or another projector (run one per schema ` +
+        'and partition). It goes on from the stored ones',
     )
   }
 }
 
 async function writeRows(tx: SqlRunner, deps: WriterDeps, projected: readonly ProjectedChange[]): Promise<void> {
   const batch = collapse(projected)
-  const now = new Date(deps.now()).toISOString()
+  const time = deps.rowTime()
   for (const [model, texts] of batch.rows) {
-    for (const rows of texts) await runStatement(tx, upsertSql(deps.schema, model), [rows, now])
+    const sql = upsertSql(deps.schema, model, deps.live?.(model))
+    for (const rows of texts) await runStatement(tx, sql, [rows, time])
   }
   for (const rows of batch.history) await runStatement(tx, historySql(deps.schema), [rows])
   await tx.query(countsSql(deps.schema), [batch.counts])

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { systemClock } from '@tidemark/base'
+import { type Clock, systemClock } from '@tidemark/base'
 import { type OpenCodec, openCodec } from '@tidemark/codec'
 import type { EventLog } from '@tidemark/log'
 import { openEmbedded } from '@tidemark/log-embedded'
@@ -11,13 +11,15 @@ import { selectList, tableName } from '@tidemark/projection'
 import { type ChangeMaker, createChangeMaker, type MadeChange } from '@tidemark/projection/testing'
 import type { SqlRunner, SqlStore } from '@tidemark/store'
 import { openPglite } from '@tidemark/store-embedded'
+import { openTemporaryStore } from '@tidemark/store-postgres/testing'
 import { createMetrics, type Metrics, silentLogger } from '@tidemark/telemetry'
 import { createProjector, type Projector, type ProjectorDeps } from '../index.ts'
 
 export const PARTITIONS = 3
 
-/** A database in memory. */
-export const openStore = (): Promise<SqlStore> => openPglite({ dataDir: 'memory' })
+/** A database in memory; with TIDEMARK_TEST_STORE=postgres one on a server, which closing drops. */
+export const openStore = (): Promise<SqlStore> =>
+  process.env['TIDEMARK_TEST_STORE'] === 'postgres' ? openTemporaryStore() : openPglite({ dataDir: 'memory' })
 
 /** The store with some of its methods replaced. */
 export function withMethods(store: SqlStore, methods: Partial<SqlStore>): SqlStore {
@@ -26,6 +28,7 @@ export function withMethods(store: SqlStore, methods: Partial<SqlStore>): SqlSto
     transaction: (work) => store.transaction(work),
     script: (sql) => store.script(sql),
     close: () => store.close(),
+    ...(store.copyRows ? { copyRows: store.copyRows.bind(store) } : {}),
     ...methods,
   }
 }
@@ -35,6 +38,7 @@ export interface Rig {
   readonly codec: OpenCodec
   readonly maker: ChangeMaker
   readonly metrics: Metrics
+  readonly clock: Clock
   /** A projector over the rig's log. */
   projector(deps: Pick<ProjectorDeps, 'store' | 'schema'> & Partial<ProjectorDeps>): Projector
   deadLetters(): Promise<{ topic: string | null; offset: number | null; code: string; record_key: string | null }[]>
@@ -53,6 +57,7 @@ export async function openRig(): Promise<Rig> {
     log,
     codec,
     metrics,
+    clock: systemClock,
     maker: createChangeMaker(codec, { partitions: PARTITIONS }),
     projector(deps) {
       const options = { backoff: { startMs: 1, maxMs: 5 }, ...deps.options }
