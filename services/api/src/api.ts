@@ -12,13 +12,14 @@ import { registerSyncs } from './syncs.ts'
 
 /**
  * Registers every route of the API on an instance of Fastify, and its answers for unknown routes and failures as the instance's own.
- * Authorization covers these routes only. Closing the instance ends the feeds.
+ * Authorization covers these routes only. Closing the instance ends the feeds. `more` adds
+ * routes of the composition that need the same authorization.
  */
-export function registerApi(app: FastifyInstance, deps: ApiDeps): void {
+export function registerApi(app: FastifyInstance, deps: ApiDeps, more?: (api: FastifyInstance) => void): void {
   const authorize = createAuthorizer(deps.apiKeys)
   app.setErrorHandler(sendError)
   app.setNotFoundHandler(sendNotFound)
-  app.register(async (open) => registerHealth(open, deps))
+  app.register(async (open) => registerHealth(open, { notReady: () => deps.status.notReady(), projection: deps }))
   app.register(async (api) => {
     acceptEmptyJson(api)
     api.decorateRequest('scope', null)
@@ -31,6 +32,7 @@ export function registerApi(app: FastifyInstance, deps: ApiDeps): void {
     registerForceSync(api, deps)
     registerSyncs(api, deps)
     registerMetrics(api, deps)
+    more?.(api)
   })
 }
 

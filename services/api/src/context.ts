@@ -19,6 +19,13 @@ export function scopeOf(request: FastifyRequest): Scope {
   return request.scope
 }
 
+/** Throws when the key may only read. */
+export function requireWrite(scope: Scope): void {
+  if (scope.write) return
+  const message = `The API key "${scope.name}" may only read. Set write: true for it in the configuration.`
+  throw new ApiError(403, 'PLATFORM.AUTHENTICATION_INVALID', message)
+}
+
 export const queryOf = (request: FastifyRequest): Query => request.query as Query
 
 /** `X-Integration-Id`, when it is sent. */

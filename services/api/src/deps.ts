@@ -44,7 +44,7 @@ export interface StatusProviders {
   /** Integrations of all sources, also those without a record yet. */
   integrations(): readonly IntegrationStatus[]
   /** Status of each service by its name, with its lag. */
-  services(): Readonly<Record<string, object>>
+  services(): Readonly<Record<string, object>> | Promise<Readonly<Record<string, object>>>
   /** Why the process cannot serve yet; empty when it can. */
   notReady(): readonly string[]
   /** Runs of one sync, newest first; empty when nothing is known of it. */

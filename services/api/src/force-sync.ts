@@ -1,8 +1,8 @@
 import { COMMANDS_TOPIC, partitionOf } from '@tidemark/model'
 import type { FastifyInstance } from 'fastify'
-import { requireIntegration, scopeOf } from './context.ts'
+import { requireIntegration, requireWrite, scopeOf } from './context.ts'
 import type { ApiDeps } from './deps.ts'
-import { ApiError, inputInvalid, refuseOtherMethods } from './errors.ts'
+import { inputInvalid, refuseOtherMethods } from './errors.ts'
 
 type SyncType = 'FULL' | 'DELTA'
 
@@ -25,10 +25,7 @@ export function registerForceSync(app: FastifyInstance, deps: ApiDeps): void {
   }
   app.post('/v1/force-sync', async (request) => {
     const scope = scopeOf(request)
-    if (!scope.write) {
-      const message = `The API key "${scope.name}" may only read. Set write: true for it in the configuration.`
-      throw new ApiError(403, 'PLATFORM.AUTHENTICATION_INVALID', message)
-    }
+    requireWrite(scope)
     const integrationId = await requireIntegration(deps, request)
     const type = syncType(request.body)
     const running = queued(integrationId, type)

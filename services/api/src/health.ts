@@ -1,25 +1,38 @@
 import { classify } from '@tidemark/base'
 import { qualified } from '@tidemark/projection'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ApiDeps } from './deps.ts'
 import { errorBody, refuseOtherMethods } from './errors.ts'
 
+/** The projection that reads need; a process without the API has none. */
+export type Projection = Pick<ApiDeps, 'store' | 'schema' | 'logger'>
+
+export interface HealthDeps {
+  /** Why the process cannot serve yet; empty when it can. */
+  readonly notReady: () => readonly string[]
+  readonly projection?: Projection
+}
+
 /** `/healthz`: the process answers. `/readyz`: its services and the database do. Both are open to everybody and tell nothing else. */
-export function registerHealth(app: FastifyInstance, deps: ApiDeps): void {
+export function registerHealth(app: FastifyInstance, { notReady, projection }: HealthDeps): void {
   app.get('/healthz', async () => ({ status: 'success', data: {} }))
   app.get('/readyz', async (_request, reply) => {
-    const reasons = [...deps.status.notReady(), ...(await databaseReasons(deps))]
-    if (reasons.length === 0) return { status: 'success', data: {} }
-    return reply
-      .code(503)
-      .header('retry-after', '1')
-      .send(errorBody(null, 'Not ready', reasons.join('; ')))
+    const reasons = [...notReady(), ...(projection ? await databaseReasons(projection) : [])]
+    return reasons.length === 0 ? { status: 'success', data: {} } : sendNotReady(reply, reasons)
   })
   refuseOtherMethods(app, '/healthz', 'GET')
   refuseOtherMethods(app, '/readyz', 'GET')
 }
 
-async function databaseReasons({ store, schema, logger }: ApiDeps): Promise<string[]> {
+/** 503 with the reasons. */
+export function sendNotReady(reply: FastifyReply, reasons: readonly string[]): FastifyReply {
+  return reply
+    .code(503)
+    .header('retry-after', '1')
+    .send(errorBody(null, 'Not ready', reasons.join('; ')))
+}
+
+async function databaseReasons({ store, schema, logger }: Projection): Promise<string[]> {
   try {
     await store.query(`select 1 as ok from ${qualified(schema, 'record_counts')} limit 1`)
     return []
@@ -30,7 +43,7 @@ async function databaseReasons({ store, schema, logger }: ApiDeps): Promise<stri
 }
 
 /** `/metrics` in Prometheus' text format; authorized like every read. */
-export function registerMetrics(app: FastifyInstance, { metrics }: ApiDeps): void {
+export function registerMetrics(app: FastifyInstance, { metrics }: Pick<ApiDeps, 'metrics'>): void {
   app.get('/metrics', async (_request, reply) => {
     const text = await metrics.registry.metrics()
     return reply.header('content-type', metrics.registry.contentType).send(text)

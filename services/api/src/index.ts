@@ -1,4 +1,6 @@
 export { registerApi } from './api.ts'
 export type { ApiKey, Scope } from './auth.ts'
+export { requireWrite, scopeOf } from './context.ts'
 export type { ApiDeps, ApiOptions, IntegrationStatus, StatusProviders, StreamStatus, SyncRun } from './deps.ts'
 export { ApiError, errorBody, sendError, sendNotFound } from './errors.ts'
+export { type OperationsDeps, registerOperations } from './operations.ts'

@@ -27,7 +27,7 @@ export function registerStatus(app: FastifyInstance, deps: ApiDeps, feedClients:
         at: isoTime(deps.clock.now()),
         integrations: integrations(deps.status.integrations(), counts, scope),
         totals: totals(counts),
-        services: deps.status.services(),
+        services: await deps.status.services(),
         feed_clients: feedClients(),
       },
     }

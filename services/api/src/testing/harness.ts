@@ -16,6 +16,7 @@ import {
 } from '@tidemark/projection/testing'
 import type { SqlStore } from '@tidemark/store'
 import { openPglite } from '@tidemark/store-embedded'
+import { openTemporaryStore } from '@tidemark/store-postgres/testing'
 import { createMetrics, silentLogger } from '@tidemark/telemetry'
 import fastify from 'fastify'
 import type { ApiDeps, StatusProviders } from '../deps.ts'
@@ -55,9 +56,10 @@ export const noStatus: StatusProviders = {
   syncRuns: () => [],
 }
 
-/** A database in memory with the projection's tables. */
+/** A database with the projection's tables: in memory, or with TIDEMARK_TEST_STORE=postgres on a server. */
 export async function openTables(): Promise<SqlStore> {
-  const store = await openPglite({ dataDir: 'memory' })
+  const onServer = process.env['TIDEMARK_TEST_STORE'] === 'postgres'
+  const store = onServer ? await openTemporaryStore() : await openPglite({ dataDir: 'memory' })
   await createTables(store, SCHEMA)
   return store
 }
@@ -69,6 +71,7 @@ export function withMethods(store: SqlStore, methods: Partial<SqlStore>): SqlSto
     transaction: (work) => store.transaction(work),
     script: (sql) => store.script(sql),
     close: () => store.close(),
+    ...(store.copyRows ? { copyRows: store.copyRows.bind(store) } : {}),
     ...methods,
   }
 }
