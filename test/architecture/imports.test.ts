@@ -19,6 +19,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'packages/connectors/*',
     'packages/sandbox',
     'packages/verify',
+    'packages/transfer',
   ],
   ['services/*'],
   ['packages/cli'],

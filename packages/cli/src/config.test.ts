@@ -43,6 +43,13 @@ describe('the configuration', () => {
     ['api_keys:\n  - name: a', /^tidemark\.yaml:2: api_keys\[0\]\.key: /],
     ['sources:\n  - name: "A B"\n    connector: kombo', /^tidemark\.yaml:2: sources\[0\]\.name: /],
     ['data: ok\npostgres: ${DB_URL}', /^tidemark\.yaml:2: the environment variable DB_URL is not set/],
+    ['mode: kafka\npostgres: postgres://h/d', /^tidemark\.yaml:1: kafka: mode: kafka needs the key "kafka"/],
+    ['mode: kafka\nkafka:\n  brokers: [a]', /^tidemark\.yaml:3: kafka\.brokers\[0\]: a broker is host:port/],
+    ['kafka:\n  brokers: ["a:1"]\n  registry: r', /^tidemark\.yaml:3: kafka\.registry: the registry is a http/],
+    [
+      'kafka:\n  brokers: ["a:1"]\n  registry: http://r\n  sasl: {mechanism: gssapi}',
+      /^tidemark\.yaml:4: kafka\.sasl\.mechanism: /,
+    ],
     ['sources: [{name: a, connector: kombo}, {name: a, connector: kombo}]', /two sources are named "a"/],
   ])('that is wrong (%j) stops with the line and the key', (text, message) => {
     expect(() => parse(text)).toThrow(message)

@@ -26,7 +26,23 @@ const sandbox = z.strictObject({
   first_sync_ms: z.number().int().min(0).optional(),
 })
 
-const schema = z.strictObject({
+const sasl = z.strictObject({
+  mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']),
+  username: z.string().min(1),
+  password: z.string().min(1),
+})
+
+const kafka = z.strictObject({
+  brokers: z.array(z.string().regex(/^[^:]+:\d+$/, 'a broker is host:port')).min(1),
+  registry: z.url({ protocol: /^https?$/, error: 'the registry is a http or https URL' }),
+  tls: z
+    .union([z.boolean(), z.strictObject({ ca: z.string(), cert: z.string().optional(), key: z.string().optional() })])
+    .optional(),
+  sasl: sasl.optional(),
+  replication: z.number().int().min(1).optional(),
+})
+
+const fields = z.strictObject({
   mode: z.enum(['embedded', 'kafka']).default('embedded'),
   data: z.string().min(1).optional(),
   host: z.string().min(1).default('127.0.0.1'),
@@ -36,18 +52,21 @@ const schema = z.strictObject({
   raw_retention_days: z.number().positive().default(14),
   observed_retention_days: z.number().positive().default(30),
   diff: z.strictObject({ tracked: z.array(z.string()).default([]) }).default({ tracked: [] }),
-  kafka: z
-    .strictObject({
-      brokers: z.array(z.string().regex(/^[^:]+:\d+$/, 'a broker is host:port')).min(1),
-      registry: z.string(),
-      tls: z.boolean().optional(),
-      sasl: z.looseObject({}).optional(),
-    })
-    .optional(),
+  kafka: kafka.optional(),
   postgres: z.string().optional(),
   api_keys: z.array(apiKey).default([]),
   sources: z.array(source).default([]),
   sandbox: sandbox.default({}),
+  spool_bytes_max: z.number().int().min(8_388_608, 'the spool needs 8 MiB or more').default(268_435_456),
+})
+
+/** Kafka and PostgreSQL come together: an embedded store cannot be shared by services on several hosts. */
+const schema = fields.superRefine(({ mode, ...given }, context) => {
+  if (mode !== 'kafka') return
+  for (const key of ['kafka', 'postgres'] as const) {
+    if (given[key] !== undefined) continue
+    context.addIssue({ code: 'custom', path: [key], message: `mode: kafka needs the key "${key}"` })
+  }
 })
 
 export type Config = z.infer<typeof schema> & { readonly data: string; readonly port: number }

@@ -2,15 +2,21 @@ import { classify, fromNext, systemClock, TidemarkError } from '@tidemark/base'
 import { Command, CommanderError } from 'commander'
 import { ApiError, type Target } from './client.ts'
 import { createStyle, type Style, wantsColor } from './colors.ts'
+import { type ExportFlags, exportCommand } from './commands/export.ts'
 import { historyCommand } from './commands/history.ts'
+import { type ImportFlags, importCommand } from './commands/import.ts'
+import { PROJECTIONS, type ReplayFlags, replayCommand } from './commands/replay.ts'
 import { statusCommand } from './commands/status.ts'
 import { syncCommand } from './commands/sync.ts'
-import { upCommand } from './commands/up.ts'
+import { type UpFlags, upCommand } from './commands/up.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { watchCommand } from './commands/watch.ts'
 import { type Config, loadConfig } from './config.ts'
+import { SERVICES } from './runtime/services.ts'
 
 export interface Output {
+  /** Told once when a slow reader has taken what was written. */
+  once?(event: 'drain', listener: () => void): unknown
   readonly isTTY?: boolean
   readonly columns?: number
   write(text: string): boolean
@@ -48,7 +54,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
   process.on('SIGTERM', stop)
   // `tidemark watch | head` ends the pipe: that is an end, not a failure.
   const onPipe = (error: NodeJS.ErrnoException): void => {
-    if (error.code === 'EPIPE') process.exit(0)
+    if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0)
     throw error
   }
   process.stdout.on('error', onPipe)
@@ -128,11 +134,10 @@ function createProgram(context: CommandContext, done: (code: number) => void): C
   add('up', 'run everything in one process; without a configuration against a simulated ATS')
     .option('--data <dir>', 'data directory (default ./data)')
     .option('--port <number>', 'port to listen on (default 8080)')
+    .option('--service <name>', `run only this service (mode: kafka; repeatable): ${SERVICES.join(', ')}`, collect, [])
     .option('--no-feed', 'do not print the live feed')
     .option('--json', 'print the feed as JSON lines')
-    .action(async (flags: CommonFlags & { feed: boolean; json?: boolean }) =>
-      done(await upCommand(context, configOf(flags), flags)),
-    )
+    .action(async (flags: CommonFlags & UpFlags) => done(await upCommand(context, configOf(flags), flags)))
 
   client(add('watch', 'follow changes as they happen'))
     .option('--integration <id>', 'only this integration (repeatable)', collect, [])
@@ -168,6 +173,33 @@ function createProgram(context: CommandContext, done: (code: number) => void): C
     .option('--json', 'print the report as JSON')
     .action(async (flags: CommonFlags & { json?: boolean }) =>
       done(await verifyCommand(context, configOf(flags), flags)),
+    )
+
+  add('replay', 'rebuild a projection from the stream, or read the stream again from a time or offset')
+    .argument('[projection]', `rebuild it beside the live one and switch: ${PROJECTIONS.join(', ')}`)
+    .option('--data <dir>', 'data directory (default ./data)')
+    .option('--restart', 'of a rebuild: throw an unfinished one away')
+    .option('--accept-gaps', 'of a rebuild: go on where retention removed the first changes')
+    .option('--from <where>', 'print as JSON lines from a time, an offset, earliest or latest')
+    .option('--group <name>', 'with --from: set the positions of this consumer group instead of printing')
+    .option('--model <name>', 'with --from: only the changes of this model (repeatable)', collect, [])
+    .option('--topic <name>', 'with --from: this topic (repeatable)', collect, [])
+    .option('--json', 'print the result of a rebuild as JSON')
+    .action(async (projection: string | undefined, flags: CommonFlags & ReplayFlags) =>
+      done(await replayCommand(context, configOf(flags), projection, flags)),
+    )
+
+  add('export', 'write everything of a data directory that nobody has open as one stream')
+    .option('--data <dir>', 'data directory (default ./data)')
+    .option('--output <file>', 'a new file, or - for stdout', '-')
+    .action(async (flags: CommonFlags & ExportFlags) =>
+      done(await exportCommand(context, configOf(flags), flags, process.stdout)),
+    )
+
+  add('import', 'write an export into Kafka and its schema registry; run again, it goes on where it was')
+    .option('--input <file>', 'a file, or - for stdin', '-')
+    .action(async (flags: CommonFlags & ImportFlags) =>
+      done(await importCommand(context, configOf(flags), flags, process.stdin)),
     )
   return program
 }

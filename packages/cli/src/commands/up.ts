@@ -1,15 +1,19 @@
+import { TidemarkError } from '@tidemark/base'
 import { createLogger } from '@tidemark/telemetry'
-import { type App, startApp } from '../app.ts'
 import type { Config } from '../config.ts'
 import { formatChange } from '../feed.ts'
 import type { CommandContext, CommandResult } from '../program.ts'
 import { createProgressLine, type Progress } from '../progressLine.ts'
+import { type App, startApp } from '../runtime/app.ts'
+import { SERVICES, type ServiceName } from '../runtime/services.ts'
 import { removeServerFile, writeServerFile } from '../serverFile.ts'
 import { followChanges } from '../watch.ts'
 
 export interface UpFlags {
   readonly feed: boolean
   readonly json?: boolean
+  /** What to run; all when empty. */
+  readonly service: readonly string[]
 }
 
 const PROGRESS_EVERY_MS = 200
@@ -24,13 +28,22 @@ export async function upCommand(context: CommandContext, config: Config, flags: 
     logger.fatal({ err: error }, 'a part of tidemark cannot go on; it ends')
     fatal.abort(error)
   }
-  note(style.dim(`opening ${config.data} …`))
-  const app = await startApp(config, { clock, random, logger, onFatal })
+  const services = servicesOf(config, flags.service)
+  note(style.dim(`opening ${config.mode === 'kafka' ? config.kafka?.brokers.join(', ') : config.data} …`))
   const signal = AbortSignal.any([context.signal, fatal.signal])
+  const onWaiting = (reason: string, waitMs: number): void =>
+    note(style.yellow(`${reason} Trying again in ${(waitMs / 1000).toFixed(0)} s.`))
+  const app = await startApp(config, { clock, random, logger, signal, services, onFatal, onWaiting }).catch(
+    (error: unknown) => {
+      if (context.signal.aborted) return undefined
+      throw error
+    },
+  )
+  if (!app) return 0
   try {
     writeServerFile(config.data, { pid: process.pid, url: app.url })
-    printWelcome(app, context)
-    if (flags.feed) await showFeed(app, context, flags, signal)
+    printWelcome(app, context, services)
+    if (flags.feed && services.size === SERVICES.length) await showFeed(app, context, flags, signal)
     else await untilAborted(signal)
   } finally {
     note(style.dim('stopping …'))
@@ -50,6 +63,20 @@ export async function upCommand(context: CommandContext, config: Config, flags: 
   return 0
 }
 
+/** Several services on one embedded directory cannot be: it belongs to one process. */
+function servicesOf(config: Config, names: readonly string[]): ReadonlySet<ServiceName> {
+  const known: readonly string[] = SERVICES
+  const wrong = names.find((name) => !known.includes(name))
+  if (wrong !== undefined)
+    throw new TidemarkError('CONFIG_INVALID', `--service: there is no "${wrong}"; known: ${known.join(', ')}`)
+  if (names.length > 0 && config.mode === 'embedded')
+    throw new TidemarkError(
+      'CONFIG_INVALID',
+      '--service: the embedded mode runs everything in one process; set mode: kafka',
+    )
+  return new Set((names.length === 0 ? known : names) as readonly ServiceName[])
+}
+
 function untilAborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve()
@@ -57,16 +84,19 @@ function untilAborted(signal: AbortSignal): Promise<void> {
   })
 }
 
-function printWelcome(app: App, { note, style }: CommandContext): void {
+function printWelcome(app: App, { note, style }: CommandContext, services: ReadonlySet<ServiceName>): void {
   note('')
-  note(`${style.bold('tidemark')} listens on ${style.cyan(app.url)}`)
+  const what = services.size === SERVICES.length ? '' : `, running ${[...services].join(', ')}`
+  note(`${style.bold('tidemark')} listens on ${style.cyan(app.url)}${what}`)
   if (app.sandbox)
     note(
       `  a simulated ATS with ${app.sandbox.sandbox.integrations.length} customers answers as Kombo at ${style.cyan(app.sandbox.config['base_url'] as string)}`,
     )
-  note(`  reads     ${app.url}/v1/ats/candidates   (with X-Integration-Id)`)
-  note(`  changes   ${app.url}/v1/changes          (Server-Sent Events)`)
-  note(`  status    ${app.url}/v1/status`)
+  if (services.has('api')) {
+    note(`  reads     ${app.url}/v1/ats/candidates   (with X-Integration-Id)`)
+    note(`  changes   ${app.url}/v1/changes          (Server-Sent Events)`)
+    note(`  status    ${app.url}/v1/status`)
+  }
   for (const d of app.differences)
     note(
       style.yellow(
@@ -104,14 +134,14 @@ interface SyncProgress {
 }
 
 async function progressOf(app: App): Promise<SyncProgress> {
-  const integrations = app.ingress.status()
+  const integrations = app.ingress?.status() ?? []
   const streams = integrations.flatMap((i) => i.streams)
   const { values } = await app.metrics.observed.get()
   return {
     listings: streams.length,
     listingsDone: streams.filter((s) => s.watermarkMs !== null && s.state === 'idle').length,
     observed: values.reduce((sum, v) => sum + v.value, 0),
-    behind: app.processor.status().reduce((sum, p) => sum + p.lag, 0) + app.projector.status().lag,
+    behind: (app.processor?.status() ?? []).reduce((sum, p) => sum + p.lag, 0) + (app.projector?.status().lag ?? 0),
     isWaiting: integrations.some((i) => i.isWaitingForProvider),
   }
 }
@@ -138,7 +168,7 @@ async function showSync(app: App, context: CommandContext, signal: AbortSignal):
   if (signal.aborted) return
   const seconds = ((context.clock.now() - started) / 1000).toFixed(1)
   const fetched = p.observed.toLocaleString('en-US')
-  const of = `${p.listings} listings of ${app.ingress.status().length} integrations`
+  const of = `${p.listings} listings of ${app.ingress?.status().length} integrations`
   context.note(context.style.green(`in sync: ${of}, ${fetched} records fetched in ${seconds} s`))
 }
 

@@ -1,27 +1,23 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { type DirectoryLock, lockDirectory, TidemarkError } from '@tidemark/base'
+import { TidemarkError } from '@tidemark/base'
 import { openCodec } from '@tidemark/codec'
-import { openEmbedded } from '@tidemark/log-embedded'
-import { openPglite } from '@tidemark/store-embedded'
+import { OBSERVED_TOPIC } from '@tidemark/model'
+import { createLogger } from '@tidemark/telemetry'
 import { CHECKS, createProjectionReader, type Report, type VerifyProgress, verify } from '@tidemark/verify'
-import { PROJECTION_SCHEMA } from '../app.ts'
-import { postStream, type Target } from '../client.ts'
 import type { Config } from '../config.ts'
+import { hereOrOnline, runOnline } from '../operation.ts'
 import type { CommandContext, CommandResult } from '../program.ts'
 import { createProgressLine } from '../progressLine.ts'
-import { readServerFile } from '../serverFile.ts'
+import { hasEmbeddedLog, openBackend, PROJECTION_SCHEMA } from '../runtime/backend.ts'
 
 type OnProgress = (progress: VerifyProgress) => void
 
 export interface VerifyFlags {
   readonly json?: boolean
-  readonly key?: string
 }
 
 /** Exit code 0 only when every check holds. Asks the process that runs on the data directory, else opens the directory itself. */
 export async function verifyCommand(context: CommandContext, config: Config, flags: VerifyFlags): CommandResult {
-  if (!existsSync(join(config.data, 'log'))) {
+  if (config.mode === 'embedded' && !hasEmbeddedLog(config.data)) {
     throw new TidemarkError(
       'CONFIG_INVALID',
       `data: there is no tidemark data in ${config.data}; name it with --data`,
@@ -31,64 +27,32 @@ export async function verifyCommand(context: CommandContext, config: Config, fla
   const line = createProgressLine(context)
   const onProgress = ({ done, total, topic, problems }: VerifyProgress): void =>
     line.update({ done, total, unit: 'records', text: `${topic}${problems > 0 ? `, ${problems} problems` : ''}` })
-  const report = await verifyHere(config, context, onProgress, flags.key ?? context.io.env['TIDEMARK_KEY'])
+  const report = await hereOrOnline(
+    context,
+    config,
+    () => verifyOffline(config, context, onProgress),
+    (target) => runOnline<VerifyProgress, Report>(target, '/v1/verify', context.signal, onProgress),
+  )
   line.end()
   if (flags.json) context.print(JSON.stringify(report))
   else printReport(report, context)
   return report.ok ? 0 : 1
 }
 
-/** In this process when the directory is free, else in the one that has it. */
-async function verifyHere(
-  config: Config,
-  context: CommandContext,
-  onProgress: OnProgress,
-  key: string | undefined,
-): Promise<Report> {
-  let lock: DirectoryLock
-  try {
-    lock = lockDirectory(config.data)
-  } catch (error) {
-    const server = readServerFile(config.data)
-    if (!(error instanceof TidemarkError) || error.code !== 'DATA_DIRECTORY_LOCKED' || server === undefined) throw error
-    return verifyOnline({ url: server.url, key }, context, onProgress)
-  }
-  try {
-    return await verifyOffline(config, context, onProgress)
-  } finally {
-    lock.release()
-  }
-}
-
 async function verifyOffline(config: Config, context: CommandContext, onProgress: OnProgress): Promise<Report> {
-  const embedded = await openEmbedded({ path: join(config.data, 'log'), clock: context.clock })
+  const logger = createLogger({ level: config.log_level })
+  const backend = await openBackend(config, { clock: context.clock, logger })
   try {
-    const store = await openPglite({ dataDir: join(config.data, 'postgres') })
-    try {
-      const codec = await openCodec(embedded.registry)
-      const [topic] = await embedded.log.listTopics()
-      const partitions = topic?.partitions ?? config.partitions
-      const projection = createProjectionReader(store, PROJECTION_SCHEMA)
-      const options = { partitions, signal: context.signal, tracked: config.diff.tracked, onProgress }
-      return await verify({ log: embedded.log, codec, projection }, options)
-    } finally {
-      await store.close()
-    }
+    const store = await backend.openStore()
+    const codec = await openCodec(backend.registry)
+    const observed = (await backend.log.listTopics()).find(({ name }) => name === OBSERVED_TOPIC)
+    const partitions = observed?.partitions ?? config.partitions
+    const projection = createProjectionReader(store, PROJECTION_SCHEMA)
+    const options = { partitions, signal: context.signal, tracked: config.diff.tracked, onProgress }
+    return await verify({ log: backend.log, codec, projection }, options)
   } finally {
-    await embedded.close()
+    await backend.close()
   }
-}
-
-async function verifyOnline(target: Target, context: CommandContext, onProgress: OnProgress): Promise<Report> {
-  for await (const text of postStream(target, '/v1/verify', context.signal)) {
-    const message = JSON.parse(text) as { readonly progress?: VerifyProgress; readonly report?: Report }
-    if (message.progress) onProgress(message.progress)
-    if (message.report) return message.report
-  }
-  throw new TidemarkError(
-    'PROVIDER_ANSWER_INVALID',
-    `the tidemark at ${target.url} ended before its report; see its log`,
-  )
 }
 
 function printReport(report: Report, { print, style }: CommandContext): void {

@@ -1,9 +1,14 @@
 import type { SyncRun } from '@tidemark/api'
+import { type Clock, classify } from '@tidemark/base'
 import type { Codec } from '@tidemark/codec'
-import { type EventLog, openTail, type Tail } from '@tidemark/log'
+import { type EventLog, openTail, type Tail, type TailStart } from '@tidemark/log'
 import { SYNCS_TOPIC, type SyncEvent } from '@tidemark/model'
+import type { Logger } from '@tidemark/telemetry'
 
 const RUNS_MAX = 1_000
+const AGAIN_MS = 1_000
+
+type Runs = Map<string, SyncRun>
 
 /** Follows ats.syncs and remembers the newest runs, so that a caller who asked for a sync can learn how it went. */
 export interface SyncTracker {
@@ -14,13 +19,16 @@ export interface SyncTracker {
   stop(): Promise<void>
 }
 
-export async function startSyncTracker(deps: {
+interface TrackerDeps {
   readonly log: EventLog
   readonly codec: Codec
   readonly partitions: number
   readonly startedAtMs: number
-  readonly onError: (error: unknown) => void
-}): Promise<SyncTracker> {
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+export async function startSyncTracker(deps: TrackerDeps): Promise<SyncTracker> {
   const runs = new Map<string, SyncRun>()
   const stopping = new AbortController()
   const starts = []
@@ -29,8 +37,7 @@ export async function startSyncTracker(deps: {
     const { start, end } = await deps.log.bounds(SYNCS_TOPIC, partition)
     starts.push({ topic: SYNCS_TOPIC, partition, offset: Math.max(start, end - RUNS_MAX) })
   }
-  const tail = openTail(deps.log, starts)
-  const loop = follow(tail, deps.codec, runs, stopping.signal).catch(deps.onError)
+  const loop = follow(deps, starts, runs, stopping.signal)
   return {
     runs: () => [...runs.values()].sort((a, b) => b.startedAt - a.startedAt),
     unfinished: (integrationId, kind) =>
@@ -43,13 +50,29 @@ export async function startSyncTracker(deps: {
       )?.syncId ?? null,
     async stop() {
       stopping.abort()
-      await tail.close()
       await loop
     },
   }
 }
 
-async function follow(tail: Tail, codec: Codec, runs: Map<string, SyncRun>, signal: AbortSignal): Promise<void> {
+/** Whatever fails, it goes on behind the last event noted: it tells how things stand, nothing depends on it. */
+async function follow(deps: TrackerDeps, starts: readonly TailStart[], runs: Runs, signal: AbortSignal): Promise<void> {
+  for (let from = starts; !signal.aborted; ) {
+    const tail = openTail(deps.log, from)
+    try {
+      await readAll(tail, deps.codec, runs, signal)
+    } catch (error) {
+      if (signal.aborted) return
+      deps.logger.warn({ err: classify(error) }, 'ats.syncs cannot be followed; tried again')
+      await deps.clock.sleep(AGAIN_MS, signal)
+    } finally {
+      from = tail.readers.map(({ topic, partition, position }) => ({ topic, partition, offset: position }))
+      await tail.close()
+    }
+  }
+}
+
+async function readAll(tail: Tail, codec: Codec, runs: Runs, signal: AbortSignal): Promise<void> {
   while (await tail.ready(signal)) {
     for (const reader of tail.readers) {
       await reader.refill()
@@ -61,7 +84,7 @@ async function follow(tail: Tail, codec: Codec, runs: Map<string, SyncRun>, sign
   }
 }
 
-function note(runs: Map<string, SyncRun>, event: SyncEvent): void {
+function note(runs: Runs, event: SyncEvent): void {
   if (event.sync_id === null || (event.event !== 'started' && event.event !== 'progress' && event.event !== 'finished'))
     return
   // A command to sync everything has one id for all its integrations.

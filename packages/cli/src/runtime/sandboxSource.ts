@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type Clock, TidemarkError } from '@tidemark/base'
 import { createSandbox, type Sandbox } from '@tidemark/sandbox'
 import type { Logger } from '@tidemark/telemetry'
-import type { Config, SourceConfig } from './config.ts'
+import type { Config, SourceConfig } from '../config.ts'
 
 export interface SandboxSource {
   readonly sandbox: Sandbox

@@ -2,7 +2,7 @@ import { type Clock, type Random, TidemarkError } from '@tidemark/base'
 import type { Connector } from '@tidemark/connector'
 import { connector as kombo } from '@tidemark/connector-kombo'
 import type { NamedSource } from '@tidemark/ingress'
-import type { SourceConfig } from './config.ts'
+import type { SourceConfig } from '../config.ts'
 
 /** Every connector this build knows, by its name in the configuration. */
 export const CONNECTORS: ReadonlyMap<string, Connector> = new Map([[kombo.name, kombo]])
