@@ -5,7 +5,7 @@ import { run } from './resolve.ts'
 
 const HOST = '127.0.0.1'
 const READY = 'Kafka Server started'
-const READY_MS = 60_000
+const READY_MS = 180_000
 
 /** One combined node (broker and controller) of a local cluster. */
 export interface NodePlan {
@@ -23,6 +23,8 @@ export interface ClusterPlan {
   readonly jars: string
   /** Overrides of the broker configuration. */
   readonly settings: Readonly<Record<string, string>>
+  /** Overrides of one node's. */
+  nodeSettings(node: NodePlan): Readonly<Record<string, string>>
 }
 
 const addressOf = ({ port }: NodePlan): string => `${HOST}:${port}`
@@ -90,5 +92,6 @@ function properties(plan: ClusterPlan, node: NodePlan): Record<string, string> {
     // A position of a group that rests must not be forgotten: a year instead of a week.
     'offsets.retention.minutes': '525600',
     ...plan.settings,
+    ...plan.nodeSettings(node),
   }
 }

@@ -21,12 +21,17 @@ export async function startApicurio(folder: string, port: number, log: (line: st
   }
   const home = await resolveApicurio(log)
   mkdirSync(folder, { recursive: true })
-  const chosen = port === 0 ? (await freePorts(1))[0]! : port
-  const jvm = startJvm(
-    java,
-    ['-Xmx512m', `-Dquarkus.http.port=${chosen}`, '-Dquarkus.http.host=127.0.0.1', '-jar', `${home}/quarkus-run.jar`],
-    folder,
-  )
+  const [free, management] = (await freePorts(2)) as [number, number]
+  const chosen = port === 0 ? free : port
+  // Health and metrics have a port of their own, 9000 unless told otherwise: a second registry on the machine would not start.
+  const addresses = {
+    'quarkus.http.host': '127.0.0.1',
+    'quarkus.http.port': String(chosen),
+    'quarkus.management.host': '127.0.0.1',
+    'quarkus.management.port': String(management),
+  }
+  const properties = Object.entries(addresses).map(([name, value]) => `-D${name}=${value}`)
+  const jvm = startJvm(java, ['-Xmx512m', ...properties, '-jar', `${home}/quarkus-run.jar`], folder)
   try {
     await jvm.printed('Listening on', READY_MS)
   } catch (error) {

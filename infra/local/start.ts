@@ -18,6 +18,8 @@ export interface StartOptions {
   readonly data?: string
   /** Broker configuration on top of the defaults. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Broker configuration of one node on top of that: its listeners, for one. */
+  readonly nodeSettings?: (node: NodePlan) => Readonly<Record<string, string>>
   readonly log?: (line: string) => void
 }
 
@@ -56,6 +58,7 @@ export async function startKafka(options: StartOptions = {}): Promise<LocalKafka
     java,
     jars,
     settings: options.settings ?? {},
+    nodeSettings: options.nodeSettings ?? (() => ({})),
   }
   const cluster = new LocalCluster(plan, options.data === undefined ? folder : undefined)
   try {
@@ -82,7 +85,15 @@ async function planNodes(folder: string, count: number, port: number): Promise<N
 function clusterIdOf(folder: string): string {
   const file = join(folder, 'node-1/log/meta.properties')
   const found = existsSync(file) ? /^cluster\.id=(.+)$/m.exec(readFileSync(file, 'utf8')) : null
-  return found?.[1] ?? randomBytes(16).toString('base64url')
+  return found?.[1] ?? newClusterId()
+}
+
+/** The tool that formats storage takes an id that begins with a dash for an option. */
+function newClusterId(): string {
+  for (;;) {
+    const id = randomBytes(16).toString('base64url')
+    if (!id.startsWith('-')) return id
+  }
 }
 
 class LocalCluster implements LocalKafka {
