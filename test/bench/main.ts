@@ -1,13 +1,19 @@
 /** `npm run bench -- <name> [--records N] [--rounds N]`: measurements with their references, printed as ratios. */
 import { parseArgs } from 'node:util'
 import { benchEmbedded, printEmbedded } from './embedded.ts'
+import { benchKafka } from './kafka.ts'
 import { benchLatency } from './latency.ts'
 import { median } from './memory.ts'
+import { benchRebuild, printRebuild } from './rebuild.ts'
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
-    records: { type: 'string', default: '200000' },
+    records: { type: 'string' },
+    partitions: { type: 'string', default: '12' },
+    'at-once': { type: 'string', default: '4,1,2,8' },
+    restarts: { type: 'string', default: '10000,100000,1000000' },
+    'fetch-bytes': { type: 'string' },
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '20' },
   },
@@ -16,11 +22,28 @@ const print = (line: string): void => void process.stdout.write(`${line}\n`)
 
 switch (positionals[0]) {
   case 'embedded': {
-    const records = Number(values.records)
+    const records = Number(values.records ?? 200_000)
     print(
       `processor over the embedded log, ${records.toLocaleString('en-US')} candidates, ${values.rounds} rounds, Node ${process.version}`,
     )
     printEmbedded(benchEmbedded({ records, rounds: Number(values.rounds) }, print), print)
+    break
+  }
+  case 'kafka': {
+    const records = Number(values.records ?? 500_000)
+    const numbers = (text: string): number[] => text.split(',').filter(Boolean).map(Number)
+    print(
+      `processor over Kafka, ${records.toLocaleString('en-US')} candidates, ${values.partitions} partitions, transactional, ${values.rounds} rounds, Node ${process.version}`,
+    )
+    const options = {
+      records,
+      partitions: Number(values.partitions),
+      rounds: Number(values.rounds),
+      atOnce: numbers(values['at-once']),
+      restarts: numbers(values.restarts),
+      ...(values['fetch-bytes'] === undefined ? {} : { fetchBytesMax: Number(values['fetch-bytes']) }),
+    }
+    await benchKafka(options, print)
     break
   }
   case 'latency': {
@@ -41,7 +64,17 @@ switch (positionals[0]) {
     )
     break
   }
+  case 'rebuild': {
+    const records = Number(values.records ?? 1_000_000)
+    print(
+      `rebuild of a projection from an embedded log into PostgreSQL, ${records.toLocaleString('en-US')} changes, ${values.rounds} rounds, Node ${process.version}`,
+    )
+    printRebuild(records, await benchRebuild({ records, rounds: Number(values.rounds) }, print), print)
+    break
+  }
   default:
-    print('usage: npm run bench -- embedded [--records N] [--rounds N] | latency [--seconds N] [--rounds N]')
+    print(
+      'usage: npm run bench -- embedded [--records N] [--rounds N] | kafka [--records N] [--partitions N] [--rounds N] [--at-once N,…] [--restarts N,…] | latency [--seconds N] [--rounds N] | rebuild [--records N] [--rounds N]',
+    )
     process.exitCode = 2
 }

@@ -33,9 +33,11 @@ export interface UpOptions {
   readonly data: string
   readonly port: number
   readonly config?: string
+  /** Only this service, in mode kafka. */
+  readonly service?: string
 }
 
-export function startTidemark({ data, port, config }: UpOptions): TidemarkProcess {
+export function startTidemark({ data, port, config, service }: UpOptions): TidemarkProcess {
   const args = [
     MAIN,
     'up',
@@ -45,6 +47,7 @@ export function startTidemark({ data, port, config }: UpOptions): TidemarkProces
     String(port),
     '--no-feed',
     ...(config === undefined ? [] : ['--config', config]),
+    ...(service === undefined ? [] : ['--service', service]),
   ]
   const child = spawn(process.execPath, [...(process.env['TIDEMARK_NODE_ARGS']?.split(' ') ?? []), ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
-import { runCrashTest } from './crash.ts'
+import { crashEmbedded } from './embedded.ts'
 
 it('loses nothing and repeats nothing when the whole process is killed again and again', {
   timeout: 240_000,
 }, async () => {
-  const result = await runCrashTest({ kills: 6, seed: 7, lifeMs: 1_500, print: () => undefined })
+  const result = await crashEmbedded({ kills: 6, seed: 7, lifeMs: 1_500, print: () => undefined })
   expect(result.details).toEqual([])
   expect(result.recordsWrong).toEqual([])
   expect(result).toMatchObject({
