@@ -1,4 +1,4 @@
-import { backoffMs, type Clock, classify, type Random } from '@tidemark/base'
+import { backoffMs, type Clock, classify, type Random, TidemarkError } from '@tidemark/base'
 import type { EventLog, LogRecord } from '@tidemark/log'
 import type { Logger } from '@tidemark/telemetry'
 
@@ -27,10 +27,11 @@ const BACKOFF = { startMs: 200, maxMs: 30_000 }
 
 /**
  * Reads one partition in order until the signal aborts, committing how far the work is done at least once a second and at the end.
- * Resolves when the last record handed over has been taken on; rejects only when the log is closed underneath it.
+ * Resolves when the last record handed over has been taken on; rejects only when the log is closed underneath it
+ * or no longer has the next record.
  */
 export async function consume(options: ConsumerOptions): Promise<void> {
-  const { log, clock, signal, topic, partition } = options
+  const { log, clock, signal, group, topic, partition } = options
   let { offset } = options
   let committed = offset
   let committedAtMs = clock.now()
@@ -38,19 +39,12 @@ export async function consume(options: ConsumerOptions): Promise<void> {
     committedAtMs = clock.now()
     const position = options.committable(offset)
     if (position <= committed) return
-    await log.commitPositions(options.group, topic, new Map([[partition, position]]))
+    await log.commitPositions(group, topic, new Map([[partition, position]]))
     committed = position
   }
   let failures = 0
-  let isOutOfRange = false
   while (!signal.aborted) {
     try {
-      if (isOutOfRange) {
-        const { start, end } = await log.bounds(topic, partition)
-        options.logger.warn({ topic, partition, offset, start, end }, 'position is outside what is retained: moved')
-        offset = offset < start ? start : end
-        isOutOfRange = false
-      }
       const { records, nextOffset, endOffset } = await log.fetch({ topic, partition, offset, waitMs: WAIT_MS, signal })
       for (const record of records) {
         if (signal.aborted) return await commit()
@@ -65,8 +59,8 @@ export async function consume(options: ConsumerOptions): Promise<void> {
       const error = classify(thrown)
       if (signal.aborted) break
       if (error.code === 'LOG_CLOSED') throw error
-      isOutOfRange = error.code === 'OFFSET_OUT_OF_RANGE'
-      if (isOutOfRange) continue
+      if (error.code === 'OFFSET_OUT_OF_RANGE')
+        throw outOfRange(group, topic, partition, offset, await log.bounds(topic, partition))
       const waitMs = Math.ceil(backoffMs(failures++, BACKOFF, options.random))
       options.logger.error({ err: error, topic, partition, offset, waitMs }, 'consumer failed, tries again')
       await clock.sleep(waitMs, signal)
@@ -75,7 +69,10 @@ export async function consume(options: ConsumerOptions): Promise<void> {
   await commit()
 }
 
-/** Where a group goes on in each partition: its committed position, within what is retained; else the start. */
+/**
+ * Where a group goes on in each partition: its committed position, else the start. Throws OFFSET_OUT_OF_RANGE when the log does not reach
+ * that position or no longer has it: what lies between was never read, and an operator has to know.
+ */
 export async function startOffsets(
   log: EventLog,
   group: string,
@@ -85,8 +82,25 @@ export async function startOffsets(
   const positions = await log.positions(group, topic)
   const offsets: number[] = []
   for (let partition = 0; partition < partitions; partition++) {
-    const { start, end } = await log.bounds(topic, partition)
-    offsets.push(Math.min(Math.max(positions.get(partition) ?? start, start), end))
+    const bounds = await log.bounds(topic, partition)
+    const offset = positions.get(partition) ?? bounds.start
+    if (offset < bounds.start || offset > bounds.end) throw outOfRange(group, topic, partition, offset, bounds)
+    offsets.push(offset)
   }
   return offsets
+}
+
+interface Bounds {
+  readonly start: number
+  readonly end: number
+}
+
+function outOfRange(group: string, topic: string, partition: number, offset: number, bounds: Bounds): TidemarkError {
+  const { start, end } = bounds
+  const what =
+    offset < start
+      ? `retention removed the offsets ${offset} to ${start - 1}, which ${group} had not read`
+      : `${group} had read up to ${offset}, but the partition ends at ${end}: the log was replaced`
+  const message = `${topic}, partition ${partition}: ${what}. To go on from what there is: tidemark replay --from earliest --group ${group} --topic ${topic}, then: tidemark sync --full`
+  return new TidemarkError('OFFSET_OUT_OF_RANGE', message, { fields: { topic, partition, offset, start, end } })
 }

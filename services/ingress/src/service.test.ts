@@ -509,6 +509,46 @@ describe('commands', () => {
 })
 
 describe('a restart', () => {
+  it('after a kill ends the runs that were left open, but for those whose command is still to be done', async () => {
+    await setUp(['acme:1'], ['tags'])
+    harness.source.script = async function* ({ signal }: FetchOptions) {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      signal.throwIfAborted()
+      yield pageOf('tags', [])
+    }
+    await harness.post(changed('e1', ['tags']))
+    await harness.command('sync_full', 'acme:1', 'cmd-r')
+    await until(() => harness.events('started').some(({ sync_id }) => sync_id === 'cmd-r'))
+    await aWhile()
+    const finishedBefore = new Set(harness.events('finished').map(({ sync_id }) => sync_id))
+    const open = harness.events('started').filter(({ sync_id }) => !finishedBefore.has(sync_id))
+    expect(open.length).toBeGreaterThan(1)
+    harness.kill()
+    harness.source.script = ({ stream }) => [pageOf(stream, ['x'])]
+    await harness.start()
+    await until(() => harness.isQuiet() && harness.events('finished').some(({ sync_id }) => sync_id === 'cmd-r'))
+    for (const { sync_id } of open) {
+      const ends = harness.events('finished').filter((event) => event.sync_id === sync_id)
+      expect(ends.map(({ state }) => state)).toEqual([sync_id === 'cmd-r' ? 'SUCCEEDED' : 'CANCELLED'])
+    }
+  })
+
+  it('whose webhooks retention has removed is refused, and says what to do', async () => {
+    await setUp(['acme:1'], ['tags'])
+    await harness.post(changed('e1', ['tags']))
+    await harness.settle()
+    await harness.ingress.stop()
+    const { log } = harness.log.connect()
+    const [partition, position] = [...harness.log.committed('ingress', 'ats.raw')][0] as [number, number]
+    await log.commitPositions('ingress', 'ats.raw', new Map([[partition, position + 100]]))
+    await expect(harness.start()).rejects.toMatchObject({
+      code: 'OFFSET_OUT_OF_RANGE',
+      message: expect.stringContaining('tidemark replay --from earliest --group ingress --topic ats.raw'),
+    })
+    await log.commitPositions('ingress', 'ats.raw', new Map([[partition, position]]))
+    await harness.start()
+  })
+
   it('after a kill reads webhooks again whose fetch had not ended, and loses no hint', async () => {
     await setUp(['acme:1'], ['tags', 'roles'])
     harness.source.script = unready('PROVIDER_UNAVAILABLE')

@@ -8,6 +8,7 @@ import { CommandConsumer } from './commandConsumer.ts'
 import { consume, startOffsets } from './consumer.ts'
 import type { NamedSource } from './fetchStream.ts'
 import { Integrations } from './integrations.ts'
+import { endLeftoverRuns } from './leftoverRuns.ts'
 import { RawConsumer } from './rawConsumer.ts'
 import { createWebhookReceiver, type WebhookReceiver } from './receiver.ts'
 import { IngressState } from './state.ts'
@@ -98,6 +99,7 @@ export function createIngress(deps: IngressDeps): Ingress {
       const rawOffsets = await startOffsets(log, INGRESS_GROUP, RAW_TOPIC, partitions)
       const commandOffsets = await startOffsets(log, INGRESS_GROUP, COMMANDS_TOPIC, partitions)
       const raws = await RawConsumer.open({ ...base, syncs, integrations }, rawOffsets)
+      await endLeftoverRuns(base, commandOffsets)
       if (stopping.signal.aborted) return
       for (const { id, source } of integrations.list()) integrations.catchUp(id, source)
       const webhooks: PartitionWork = {

@@ -3,7 +3,7 @@
  * in a StateStore as a cache: wrong or missing, it is rebuilt from the topic.
  *
  * Keys: `p/<partition>` next offset of ats.syncs; `w/<integration>\0<stream>` watermark; `i/<integration>` source and life;
- * `e/<integration>\0<event>` time of the last lifecycle event.
+ * `e/<integration>\0<event>` time of the last lifecycle event; `r/<integration>\0<run>` a run that was announced and not finished.
  */
 import type { Codec } from '@tidemark/codec'
 import type { EventLog, StateReader, StateStore, StateWrite } from '@tidemark/log'
@@ -15,12 +15,21 @@ export interface KnownIntegration {
   readonly deleted: boolean
 }
 
+/** A run that ats.syncs says has begun, and does not say has ended. */
+export interface OpenRun {
+  readonly id: string
+  readonly integrationId: string
+  readonly source: string
+  readonly kind: 'full' | 'delta'
+}
+
 const bytes = (text: string): Buffer => Buffer.from(text)
 const json = (value: unknown): Buffer => bytes(JSON.stringify(value))
 
 const positionKey = (partition: number): Buffer => bytes(`p/${partition}`)
 const watermarkKey = (integrationId: string, stream: string): Buffer => bytes(`w/${integrationId}\0${stream}`)
 const integrationKey = (integrationId: string): Buffer => bytes(`i/${integrationId}`)
+const runKey = (integrationId: string, run: string): Buffer => bytes(`r/${integrationId}\0${run}`)
 const eventKey = (integrationId: string, event: string): Buffer => bytes(`e/${integrationId}\0${event}`)
 
 /** Events that come from a webhook one by one, and must not be written again when the webhook is read again. */
@@ -47,6 +56,11 @@ export function foldSyncEvent(state: StateReader, event: SyncEvent, writes: Stat
     const earlier = writes.filter(({ key }) => prefix.equals(key.subarray(0, prefix.length)))
     for (const { key } of [...state.scan(prefix), ...earlier]) writes.push({ key, value: null })
     writes.push({ key: integrationKey(id), value: json({ source, deleted: true }) })
+  }
+  if (event.sync_id !== null && (event.event === 'started' || event.event === 'finished')) {
+    const isOpen = event.event === 'started'
+    const value = isOpen ? json({ source, kind: event.kind === 'full' ? 'full' : 'delta' }) : null
+    writes.push({ key: runKey(id, event.sync_id), value })
   }
   if (LIFECYCLE.has(event.event))
     writes.push({ key: eventKey(id, lifecycleName(event)), value: bytes(String(event.at)) })
@@ -82,6 +96,14 @@ export class IngressState {
     for (const { key, value } of this.#store.scan(bytes('i/')))
       known.set(key.subarray(2).toString(), JSON.parse(value.toString()) as KnownIntegration)
     return known
+  }
+
+  /** Runs without an end, in order of integration and id. Those of an earlier process will get none by themselves. */
+  openRuns(): OpenRun[] {
+    return [...this.#store.scan(bytes('r/'))].map(({ key, value }) => {
+      const [integrationId = '', id = ''] = key.subarray(2).toString().split('\0')
+      return { id, integrationId, ...(JSON.parse(value.toString()) as Pick<OpenRun, 'source' | 'kind'>) }
+    })
   }
 
   /** True when this lifecycle event, or a later one of its kind, is in ats.syncs. */

@@ -3,7 +3,7 @@ import { openCodec } from '@tidemark/codec'
 import { PROCESSOR_GROUP } from '@tidemark/diff-processor'
 import { INGRESS_GROUP } from '@tidemark/ingress'
 import type { EventLog } from '@tidemark/log'
-import { changesTopic, MODEL_NAMES } from '@tidemark/model'
+import { COMMANDS_TOPIC, changesTopic, MODEL_NAMES, RAW_TOPIC } from '@tidemark/model'
 import { createLogger } from '@tidemark/telemetry'
 import type { Config } from '../config.ts'
 import type { CommandContext, CommandResult, Output } from '../program.ts'
@@ -28,7 +28,8 @@ interface Place {
   readonly end: number
 }
 
-const OWN_GROUPS: ReadonlySet<string> = new Set([PROCESSOR_GROUP, INGRESS_GROUP])
+/** What ingress reads; reading it again is harmless, its events are known by their ids. */
+const INGRESS_TOPICS: readonly string[] = [RAW_TOPIC, COMMANDS_TOPIC]
 
 /**
  * Prints the records of topics from a time or offset to their present end as JSON lines, or sets the positions of a consumer group there.
@@ -39,9 +40,7 @@ export async function replayFromCommand(
   config: Config,
   flags: ReplayFromFlags,
 ): CommandResult {
-  if (flags.group !== undefined && OWN_GROUPS.has(flags.group)) {
-    throw invalid(`--group: ${flags.group} is tidemark's own; its position belongs to what it has written`)
-  }
+  requireMovable(flags)
   if (config.mode === 'embedded' && !hasEmbeddedLog(config.data)) {
     throw invalid(`there is no tidemark data in ${config.data}; name it with --data`)
   }
@@ -57,6 +56,18 @@ export async function replayFromCommand(
     return await printAll(context, log, places, read)
   } finally {
     await backend.close()
+  }
+}
+
+function requireMovable({ group, topic, model }: ReplayFromFlags): void {
+  if (group === PROCESSOR_GROUP) {
+    throw invalid(`--group: ${group} is tidemark's own; its position belongs to what it has written`)
+  }
+  if (group !== INGRESS_GROUP) return
+  if (topic.length === 0 || model.length > 0 || topic.some((name) => !INGRESS_TOPICS.includes(name))) {
+    throw invalid(
+      `--group: ${group} is tidemark's own; name what it is to read again: ${INGRESS_TOPICS.map((name) => `--topic ${name}`).join(' or ')}`,
+    )
   }
 }
 

@@ -35,23 +35,21 @@ export async function syncCommand(context: CommandContext, target: Target, flags
   const type = flags.full ? 'FULL' : 'DELTA'
   const ids = flags.integration === undefined ? await integrationsOf(target) : [flags.integration]
   if (ids.length === 0) throw new TidemarkError('CONFIG_INVALID', 'there is no integration to sync; configure a source')
-  const asked = new Map<string, string>()
-  for (const id of ids) {
-    const { data } = await postJson<{ readonly data: { readonly sync_id: string; readonly already_queued: boolean } }>(
-      target,
-      '/v1/force-sync',
-      { type },
-      { 'x-integration-id': id },
-    )
-    asked.set(id, data.sync_id)
-    context.note(
-      context.style.dim(
-        `${id}: ${type.toLowerCase()} sync ${data.sync_id}${data.already_queued ? ' (was queued already)' : ''}`,
-      ),
-    )
-  }
+  const asked = await ask(context, target, type, ids)
   if (!flags.wait) return 0
-  const runs = await waitForRuns(context, target, asked)
+  const runs = await waitForRuns(context, target, syncIds(asked))
+  // A run that somebody else had asked for, and that ended with its process, is not what was asked for here.
+  const cut = runs.filter((run) => run.state === 'CANCELLED' && asked.get(run.integration_id)?.already_queued === true)
+  if (cut.length > 0) {
+    const again = await ask(
+      context,
+      target,
+      type,
+      cut.map((run) => run.integration_id),
+    )
+    const others = runs.filter((run) => !cut.includes(run))
+    runs.splice(0, runs.length, ...others, ...(await waitForRuns(context, target, syncIds(again))))
+  }
   for (const run of runs) {
     if (flags.json) context.print(JSON.stringify(run))
     else
@@ -60,6 +58,31 @@ export async function syncCommand(context: CommandContext, target: Target, flags
       )
   }
   return runs.length === asked.size && runs.every((run) => run.state === 'SUCCEEDED') ? 0 : 1
+}
+
+interface Asked {
+  readonly sync_id: string
+  readonly already_queued: boolean
+}
+
+const syncIds = (asked: ReadonlyMap<string, Asked>): Map<string, string> =>
+  new Map([...asked].map(([integration, { sync_id }]) => [integration, sync_id]))
+
+async function ask(
+  { note, style }: CommandContext,
+  target: Target,
+  type: 'FULL' | 'DELTA',
+  ids: readonly string[],
+): Promise<Map<string, Asked>> {
+  const asked = new Map<string, Asked>()
+  for (const id of ids) {
+    const headers = { 'x-integration-id': id }
+    const { data } = await postJson<{ readonly data: Asked }>(target, '/v1/force-sync', { type }, headers)
+    asked.set(id, data)
+    const joined = data.already_queued ? ' (was queued already)' : ''
+    note(style.dim(`${id}: ${type.toLowerCase()} sync ${data.sync_id}${joined}`))
+  }
+  return asked
 }
 
 async function integrationsOf(target: Target): Promise<string[]> {
