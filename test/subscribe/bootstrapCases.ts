@@ -169,7 +169,9 @@ async function until(program: Program, condition: () => boolean): Promise<void> 
   void program.ended.then(() => {
     over = true
   })
+  const givingUpAt = performance.now() + 100_000
   while (!condition()) {
+    if (performance.now() > givingUpAt) throw new Error(`waited in vain; the program says:\n${program.stderr()}`)
     if (over) throw new Error(`the program ended:\n${program.stdout()}\n${program.stderr()}`)
     await sleep(25)
   }
