@@ -232,7 +232,6 @@ async function restarts({ options, print, worker }: Bench): Promise<void> {
       const processor = new BenchWorker(worker('process', { atOnce: true }))
       await processor.until(() => new Set(processor.all('done').map(({ partition }) => partition)).size === partitions)
       processor.next()
-      processor.next()
       await processor.result()
       found.push(...processor.all('first'))
     }

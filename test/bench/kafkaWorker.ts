@@ -128,7 +128,7 @@ async function runProcessor(): Promise<void> {
     if (String(now) !== opened) tell({ event: 'opened', partitions: now })
     opened = String(now)
   }, 50)
-  await told()
+  if (!isOpen) await told()
   isOpen = true
   const startedMs = Date.now()
   const cpuBefore = process.cpuUsage()

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Random, seededRandom, systemClock } from '@tidemark/base'
+import { type Random, seededRandom, systemClock, within } from '@tidemark/base'
 import { openCodec } from '@tidemark/codec'
 import { openKafka, openRegistry } from '@tidemark/log-kafka'
 import { createSandbox, type Sandbox } from '@tidemark/sandbox'
@@ -58,12 +58,12 @@ export async function crashKafka(options: KafkaCrashOptions): Promise<KafkaCrash
     const { url } = await sandbox.start()
     scene.configure(url)
     for (const member of MEMBERS) scene.start(member)
-    await Promise.all(MEMBERS.map((member) => scene.ready(member)))
+    await soon('the services start', Promise.all(MEMBERS.map((member) => scene.ready(member))))
     sandbox.startActivity(1_500)
     const random = seededRandom(seed)
     for (let kill = 1; kill <= kills; kill++) {
       await systemClock.sleep(random.next() * (options.pauseMs ?? 2_500))
-      await scene.killOne(random)
+      await soon(`kill ${kill} is done`, scene.killOne(random))
       if (kill % 10 === 0 || kill === kills) print(`${kill} of ${kills} kills: ${describe(scene.killed)}`)
     }
     return await scene.settleAndCheck(kills, url)
@@ -74,6 +74,12 @@ export async function crashKafka(options: KafkaCrashOptions): Promise<KafkaCrash
     rmSync(folder, { recursive: true, force: true })
   }
 }
+
+const STEP_MS = 180_000
+
+/** Names what was waited for when it does not come. */
+const soon = <T>(what: string, work: Promise<T>, details: () => string = () => ''): Promise<T> =>
+  within(systemClock, STEP_MS, work, () => new Error(`${what}: not within ${STEP_MS / 1000} s\n${details()}`))
 
 export const describe = (killed: Readonly<Record<string, number>>): string =>
   Object.entries(killed)
@@ -174,17 +180,21 @@ class Scene {
 
   async settleAndCheck(kills: number, providerUrl: string): Promise<KafkaCrashResult> {
     const { sandbox, cluster } = this.#parts
-    await Promise.all(this.#returning.values())
-    await Promise.all(MEMBERS.map((member) => this.ready(member)))
+    await soon('the brokers are back', Promise.all(this.#returning.values()))
+    await soon('the services are ready', Promise.all(MEMBERS.map((member) => this.ready(member))), () => this.#stderr())
     sandbox.stopActivity()
-    await sandbox.settled()
+    await soon('the webhooks are delivered', sandbox.settled())
     for (const id of sandbox.integrations) sandbox.syncNow(id)
     const api = this.#portOf('api')
-    const sync = await runTidemark(['sync', '--full', '--port', String(api), '--key', API_KEY])
+    const sync = await soon(
+      'everything is synced',
+      runTidemark(['sync', '--full', '--port', String(api), '--key', API_KEY]),
+      () => this.#stderr(),
+    )
     if (sync.code !== 0) throw new Error(`sync --full failed:\n${sync.stderr}\n${this.#stderr()}`)
-    await caughtUp(api)
+    await soon('everything is in the tables', caughtUp(api), () => this.#stderr())
     const recordsWrong = await compareWithProvider(sandbox, api, providerUrl)
-    await this.#stopAll()
+    await soon('the services stop', this.#stopAll())
     const verified = await runTidemark(['verify', '--config', this.#config, '--data', join(this.#parts.folder, 'v')])
     const kafka = await openKafka({
       brokers: cluster.brokers,

@@ -23,13 +23,16 @@ const get = async <T>(port: number, path: string, integration?: string): Promise
   return (await response.json()) as T
 }
 
+/** The API asks about services elsewhere once a second, and of two services it may hear at moments between which records passed from one to the other. */
+const QUIET_MS = 3_000
+
 /** Waits until everything fetched is in the tables and nothing is being fetched. `isIdle` tells where the API does not know it. */
 export async function caughtUp(port: number, isIdle: () => boolean = () => true): Promise<void> {
-  for (let quiet = 0; quiet < 3; ) {
+  for (let quietSince = systemClock.now(); systemClock.now() - quietSince < QUIET_MS; ) {
     const { data } = await get<Status>(port, '/v1/status')
     const lag = Object.values(data.services).reduce((sum, s) => sum + (s.lag ?? 0), 0)
     const idle = data.integrations.every((i) => i.streams.every((s) => s.state === 'IDLE'))
-    quiet = lag === 0 && idle && isIdle() ? quiet + 1 : 0
+    if (lag > 0 || !idle || !isIdle()) quietSince = systemClock.now()
     await systemClock.sleep(150)
   }
 }
