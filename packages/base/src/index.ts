@@ -1,6 +1,6 @@
 export { base58 } from './base58.ts'
 export { type Clock, systemClock } from './clock.ts'
-export { atMost, within } from './deadline.ts'
+export { abortable, atMost, within } from './deadline.ts'
 export { classify, ERRORS, type ErrorCode, type ErrorDetails, type ErrorNext, TidemarkError } from './errors.ts'
 export { LIMITS } from './limits.ts'
 export { type DirectoryLock, lockDirectory } from './lock.ts'

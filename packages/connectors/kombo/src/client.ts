@@ -2,7 +2,7 @@
  * HTTP to Kombo. Every wait goes through the injected clock and ends on abort; every number is bounded. Rate limits are obeyed for the
  * whole source, because Kombo's `ratelimit-*` headers do not say whether the quota belongs to the key or to the integration.
  */
-import { backoffMs, type Clock, LIMITS, type Random, TidemarkError } from '@tidemark/base'
+import { abortable, backoffMs, type Clock, LIMITS, type Random, TidemarkError } from '@tidemark/base'
 import type { ConnectorDeps, FetchOptions } from '@tidemark/connector'
 import { Agent, request as send } from 'undici'
 import { authHeaders } from './auth.ts'
@@ -155,13 +155,11 @@ export class KomboClient {
   async #send(request: ListRequest): Promise<HttpAnswer> {
     const url = `${this.#options.baseUrl}${request.path}?${new URLSearchParams(request.query)}`
     const requestedAtMs = this.#clock.now()
-    const response = await send(url, {
-      method: 'GET',
-      dispatcher: this.#agent,
-      headers: { ...authHeaders(this.#options, request.integrationId), accept: 'application/json' },
-      signal: AbortSignal.any([request.signal, AbortSignal.timeout(this.#limits.answerTimeoutMs)]),
+    const headers = { ...authHeaders(this.#options, request.integrationId), accept: 'application/json' }
+    const { response, body } = await abortable(this.#limits.answerTimeoutMs, request.signal, async (signal) => {
+      const response = await send(url, { method: 'GET', dispatcher: this.#agent, headers, signal })
+      return { response, body: await readBody(response.body, this.#limits.bodyBytesMax, routeOf(request)) }
     })
-    const body = await readBody(response.body, this.#limits.bodyBytesMax, routeOf(request))
     return {
       route: `GET ${url}`,
       status: response.statusCode,

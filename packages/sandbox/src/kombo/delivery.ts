@@ -1,4 +1,4 @@
-import type { Clock } from '@tidemark/base'
+import { abortable, type Clock } from '@tidemark/base'
 import type { SandboxStats } from '../stats.ts'
 import { signWebhook } from './signature.ts'
 
@@ -130,19 +130,18 @@ export class Delivery {
   async #attempt(webhook: Webhook, stopped: AbortSignal): Promise<number | null> {
     const { secret, timeoutMs, stats } = this.#options
     try {
-      const response = await fetch(this.#target as string, {
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          'user-agent': 'Kombo-Webhooks (sandbox)',
-          'x-kombo-signature': signWebhook(secret, webhook.body),
-        },
-        body: webhook.body as Uint8Array<ArrayBuffer>,
-        redirect: 'error',
-        signal: AbortSignal.any([stopped, AbortSignal.timeout(timeoutMs)]),
+      const target = this.#target as string
+      const headers = {
+        'content-type': 'application/json',
+        'user-agent': 'Kombo-Webhooks (sandbox)',
+        'x-kombo-signature': signWebhook(secret, webhook.body),
+      }
+      const body = webhook.body as Uint8Array<ArrayBuffer>
+      return await abortable(timeoutMs, stopped, async (signal) => {
+        const response = await fetch(target, { method: 'POST', headers, body, redirect: 'error', signal })
+        await response.arrayBuffer()
+        return response.status
       })
-      await response.arrayBuffer()
-      return response.status
     } catch (error) {
       // An unreachable receiver is an ordinary outcome here: it is retried, then counted as failed.
       if (!stopped.aborted)
