@@ -116,7 +116,9 @@ export interface ClientOptions {
   readonly brokers: readonly string[]
   readonly clientId: string
   /** true for TLS with the system's authorities, or what node:tls takes (ca, cert, key). */
-  readonly tls?: boolean | { readonly ca?: string; readonly cert?: string; readonly key?: string }
+  readonly tls?:
+    | boolean
+    | { readonly ca?: string | undefined; readonly cert?: string | undefined; readonly key?: string | undefined }
   readonly sasl?: {
     readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
     readonly username: string

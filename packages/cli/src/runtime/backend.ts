@@ -114,7 +114,7 @@ export async function openCluster(
     logger,
     stateTopics,
     messageBytesMax: (topic) => (topic === RAW_TOPIC ? RAW_BYTES_MAX : MESSAGE_BYTES_MAX),
-    ...(kafka.tls === undefined ? {} : { tls: kafka.tls as boolean }),
+    ...(kafka.tls === undefined ? {} : { tls: kafka.tls }),
     ...(kafka.sasl === undefined ? {} : { sasl: kafka.sasl }),
     ...(kafka.replication === undefined ? {} : { replication: kafka.replication }),
   })
