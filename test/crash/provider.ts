@@ -25,13 +25,17 @@ const get = async <T>(port: number, path: string, integration?: string): Promise
 
 /** The API asks about services elsewhere once a second, and of two services it may hear at moments between which records passed from one to the other. */
 const QUIET_MS = 3_000
+const GIVE_UP_MS = 180_000
 
-/** Waits until everything fetched is in the tables and nothing is being fetched. `isIdle` tells where the API does not know it. */
+/** Waits until everything fetched is in the tables and nothing is being fetched, and gives up after a while. `isIdle` tells where the API does not know it. */
 export async function caughtUp(port: number, isIdle: () => boolean = () => true): Promise<void> {
+  const givingUpAt = systemClock.now() + GIVE_UP_MS
   for (let quietSince = systemClock.now(); systemClock.now() - quietSince < QUIET_MS; ) {
     const { data } = await get<Status>(port, '/v1/status')
     const lag = Object.values(data.services).reduce((sum, s) => sum + (s.lag ?? 0), 0)
     const idle = data.integrations.every((i) => i.streams.every((s) => s.state === 'IDLE'))
+    if (systemClock.now() > givingUpAt)
+      throw new Error(`not caught up within ${GIVE_UP_MS / 1000} s:\n${JSON.stringify(data.services)}`)
     if (lag > 0 || !idle || !isIdle()) quietSince = systemClock.now()
     await systemClock.sleep(150)
   }

@@ -8,7 +8,9 @@ import { systemClock } from '@tidemark/base'
 import { openCodec } from '@tidemark/codec'
 import { openKafka, openRegistry } from '@tidemark/log-kafka'
 import { OBSERVED_TOPIC, RAW_TOPIC } from '@tidemark/model'
+import { projectionLag } from '@tidemark/projector'
 import { createSandbox, type Sandbox } from '@tidemark/sandbox'
+import { openPostgres } from '@tidemark/store-postgres'
 import { Kafka } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findKafka } from '../harness/kafka.ts'
@@ -173,6 +175,26 @@ describe.skipIf(!kafka || serverUrl === undefined)(
       expect((await readyz()).status).toBe(200)
       const verified = await run('verify')
       expect([verified.code, verified.stdout]).toEqual([0, expect.stringContaining('everything holds')])
+    })
+
+    it('is not behind for ever when a partition ends in a transaction that was aborted', async () => {
+      const topic = 'ats.jobs.changes'
+      const producer = new Kafka({ brokers: kafka?.brokers as string[] }).producer({
+        transactionalId: 'aborts',
+        idempotent: true,
+        maxInFlightRequests: 1,
+      })
+      await producer.connect()
+      const transaction = await producer.transaction()
+      await transaction.send({ topic, messages: [{ partition: 0, key: 'k', value: 'v' }] })
+      await transaction.abort()
+      await producer.disconnect()
+      const { log, close } = await openLog()
+      const store = await openPostgres({ url: database.url })
+      await until('the tables have passed it', async () =>
+        (await projectionLag(log, store, 'tidemark')).every((partition) => partition.lag === 0),
+      )
+      await Promise.all([store.close(), close()])
     })
 
     it('prints the stream again, and moves a group of somebody else there, but not its own', async () => {

@@ -55,6 +55,25 @@ function fakeLog() {
 const starts = [0, 1].map((partition) => ({ topic: 't', partition, offset: 0 }))
 
 describe('a tail', () => {
+  test('says that offsets without records were passed, once', async () => {
+    const { log, grow, waiting } = fakeLog()
+    const tail = openTail(log, [{ topic: 't', partition: 0, offset: 2 }])
+    grow(0, 3)
+    expect(await tail.ready()).toBe(true)
+    expect(tail.readers.map(({ head, position }) => [head, position])).toEqual([[undefined, 3]])
+    let again = false
+    const next = tail.ready().then(() => {
+      again = true
+    })
+    while (waiting.size === 0) await nextTurn()
+    await nextTurn()
+    expect(again).toBe(false)
+    grow(0, 4)
+    await next
+    expect(tail.readers[0]?.head?.offset).toBe(3)
+    await tail.close()
+  })
+
   test('gives every record of every partition once, over holes, a few at a time', async () => {
     const { log, grow } = fakeLog()
     const tail = openTail(log, starts, { recordsMax: 4 })

@@ -39,7 +39,10 @@ export interface TailReader {
  */
 export interface Tail {
   readonly readers: readonly TailReader[]
-  /** True as soon as some reader has a record, false when the signal aborts or the tail is closed. Throws what a fetch threw. */
+  /**
+   * True as soon as some reader has a record, or has passed offsets that hold none (a transaction's markers, what was aborted); false when
+   * the signal aborts or the tail is closed. Throws what a fetch threw.
+   */
   ready(signal?: AbortSignal): Promise<boolean>
   /** Ends the waiting fetches and returns when they have ended. */
   close(): Promise<void>
@@ -61,6 +64,8 @@ class Reader implements TailReader {
   #end = Number.POSITIVE_INFINITY
   #buffer: readonly LogRecord[] = []
   #at = 0
+  /** Offsets without records were passed since this was last asked. */
+  #hasPassed = false
   #waiting: Promise<void> | undefined
 
   constructor(hub: Hub, start: TailStart) {
@@ -105,6 +110,13 @@ class Reader implements TailReader {
     })
   }
 
+  /** True once for each time that offsets without records were passed. */
+  takePassed(): boolean {
+    const passed = this.#hasPassed
+    this.#hasPassed = false
+    return passed
+  }
+
   /** Resolves when no fetch is under way. */
   async settled(): Promise<void> {
     await this.#waiting
@@ -112,8 +124,8 @@ class Reader implements TailReader {
 
   async #wait(): Promise<void> {
     try {
-      while (!this.head && !this.#hub.signal.aborted) await this.#fetch(this.#hub.options.waitMs)
-      if (this.head) this.#hub.onRecords()
+      while (!this.head && !this.#hasPassed && !this.#hub.signal.aborted) await this.#fetch(this.#hub.options.waitMs)
+      if (this.head || this.#hasPassed) this.#hub.onRecords()
     } catch (error) {
       this.#hub.onError(error)
     }
@@ -126,6 +138,7 @@ class Reader implements TailReader {
     const result = await log.fetch({ topic, partition, offset: this.#next, recordsMax, bytesMax, waitMs, signal })
     this.#buffer = result.records
     this.#at = 0
+    if (result.records.length === 0 && result.nextOffset > this.#next) this.#hasPassed = true
     this.#next = result.nextOffset
     this.#end = result.endOffset
   }
@@ -157,7 +170,8 @@ export function openTail(log: EventLog, starts: readonly TailStart[], options: T
       for (;;) {
         if (failure) throw failure.error
         if (closing.signal.aborted || signal?.aborted) return false
-        if (readers.some((reader) => reader.head !== undefined)) return true
+        const passed = readers.filter((reader) => reader.takePassed())
+        if (passed.length > 0 || readers.some((reader) => reader.head !== undefined)) return true
         const woken = new Promise<void>((resolve) => {
           wake = resolve
         })

@@ -41,6 +41,24 @@ export function takeFairly(readers: readonly TailReader[], first: number, limits
   return taken
 }
 
+/**
+ * Items that write nothing and move the offsets of partitions whose end holds no records: without them the projection would seem to lag
+ * behind the markers of transactions for ever.
+ */
+export function passedBy(
+  items: readonly Item[],
+  readers: readonly TailReader[],
+  sources: ReadonlyMap<TailReader, Source>,
+): Item[] {
+  const moved = new Set(items.map(({ source }) => source))
+  return readers.flatMap((reader) => {
+    const source = sources.get(reader) as Source
+    const { position } = reader
+    if (reader.head || moved.has(source) || position <= source.committed) return []
+    return [{ source, next: position, offset: position - 1, key: null, projected: null, failure: null }]
+  })
+}
+
 /** Decoding this many changes takes about as long as one may keep the event loop. */
 const TURN = 100
 

@@ -5,7 +5,7 @@ import { checkSchemaName } from '@tidemark/projection'
 import type { SqlStore } from '@tidemark/store'
 import type { Logger, Metrics } from '@tidemark/telemetry'
 import { appendDeadLetters } from './dead-letters.ts'
-import { type BatchLimits, decodeAll, takeFairly } from './decode.ts'
+import { type BatchLimits, decodeAll, passedBy, takeFairly } from './decode.ts'
 import { migrateProjection } from './migrate.ts'
 import { loadStarts, type Start, sourcesOf } from './offsets.ts'
 import { createProgress, type PartitionLag, type Progress } from './progress.ts'
@@ -169,7 +169,7 @@ class TableProjector implements Projector {
     }
     for (let turn = 0; await tail.ready(this.#stopping.signal); turn++) {
       const items = await decodeAll(codec, takeFairly(tail.readers, turn, this.#limits), sources)
-      await writeItems(writer, items)
+      await writeItems(writer, [...items, ...passedBy(items, tail.readers, sources)])
       this.#progress.written(items, clock.now())
       this.#attempt = 0
     }
