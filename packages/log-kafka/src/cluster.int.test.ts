@@ -106,7 +106,9 @@ describe.skipIf(skipped !== undefined)(`three brokers${skipped ? ` (skipped: ${s
       const codes = new Map<string, Set<number>>()
       for (const nodeId of [1, 2, 3]) {
         const partition = { topic, partition: 0, offset: 0, bytesMax: 1000 }
-        const answer = await sendFetch(await connection.broker(nodeId), [partition], { waitMs: 0, bytesMax: 1000 })
+        const answer = await connection.onBroker(nodeId, (broker) =>
+          sendFetch(broker, [partition], { waitMs: 0, bytesMax: 1000 }),
+        )
         const who = nodeId === leader.nodeId ? 'leader' : 'follower'
         const errorCode = readFetchAnswer(answer).partitions[0]?.errorCode ?? -1
         codes.set(who, (codes.get(who) ?? new Set()).add(errorCode))

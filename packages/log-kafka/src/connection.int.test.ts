@@ -1,6 +1,8 @@
+import { createRequire } from 'node:module'
 import { systemClock } from '@tidemark/base'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { findKafka } from '../../../test/harness/kafka.ts'
+import { Connection } from './connection.ts'
 import { Scene } from './testing/logs.ts'
 
 const { kafka, skipped } = await findKafka()
@@ -30,5 +32,31 @@ describe.skipIf(skipped !== undefined)(`connections${skipped ? ` (skipped: ${ski
     await Promise.all([close(), other.close()])
     for (let i = 0; i < 100 && sockets() > before; i++) await systemClock.sleep(20)
     expect(sockets()).toBe(before)
+  })
+
+  it('are opened anew when kafkajs waits for what never comes', async () => {
+    const { log } = await scene.open()
+    const topic = await scene.topic(log, 'hung')
+    const require = createRequire(import.meta.url)
+    const { prototype } = require('kafkajs/src/network/connection') as { prototype: { connect(): Promise<unknown> } }
+    const { connect } = prototype
+    let hung = 0
+    prototype.connect = function () {
+      return ++hung <= 2 ? new Promise(() => undefined) : connect.call(this)
+    }
+    const said: string[] = []
+    const warn = (_: object, message: string) => void said.push(message)
+    const logger = { debug: () => undefined, info: () => undefined, warn, error: warn }
+    const { brokers } = scene
+    const connection = new Connection({ brokers, clientId: 'hung', clock: systemClock, callTimeoutMs: 200, logger })
+    try {
+      const asked = Promise.all([connection.partitionsOf(topic), connection.clusterId()])
+      expect((await asked)[0]).toHaveLength(1)
+      expect(hung).toBeGreaterThan(2)
+      expect(said.filter((message) => message.includes('does not end'))).toHaveLength(2)
+    } finally {
+      prototype.connect = connect
+      await connection.close()
+    }
   })
 })

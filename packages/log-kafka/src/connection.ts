@@ -1,4 +1,4 @@
-import { type Clock, TidemarkError } from '@tidemark/base'
+import { atMost, type Clock, TidemarkError, within } from '@tidemark/base'
 import { isPassing, translate, typeOf } from './errors.ts'
 import { type Broker, type ClientOptions, type Cluster, newCluster, type PartitionMetadata } from './kafkajs.ts'
 
@@ -6,17 +6,24 @@ export interface ConnectionOptions extends ClientOptions {
   readonly clock: Clock
   /** How long one operation is tried again while brokers are being elected or cannot be reached. Default 15 s. */
   readonly operationTimeoutMs?: number
+  /** After this long one call of kafkajs is taken for one that will never end. Beyond every timeout of its own. Default 30 s. */
+  readonly callTimeoutMs?: number
 }
 
 const BACKOFF_START_MS = 20
 const BACKOFF_MAX_MS = 500
+const CALL_TIMEOUT_MS = 30_000
+const CLOSE_MS = 5_000
 
-/** One kafkajs cluster, with retries that have a deadline instead of a count. */
+/**
+ * One kafkajs cluster, with retries that have a deadline instead of a count. A call of kafkajs that does not end (its connections can come
+ * to wait for what never happens when a broker dies while they are opened or closed) is given up, and the cluster is replaced.
+ */
 export class Connection {
   readonly brokers: readonly string[]
   readonly clock: Clock
   readonly #options: ConnectionOptions
-  readonly #cluster: Cluster
+  #cluster: Cluster
   /** Topics whose metadata were found to be wrong. */
   readonly #stale = new Set<string>()
   #connecting: Promise<void> | undefined
@@ -53,7 +60,7 @@ export class Connection {
     const ask = async (): Promise<T> => {
       const leader = await this.leaderOf(topic, partition)
       try {
-        return await request(leader)
+        return await this.#call(() => request(leader))
       } catch (error) {
         if (typeOf(error) !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
         // Moved, deleted, or so new that this broker has not heard of it: fresh metadata tell which.
@@ -69,7 +76,8 @@ export class Connection {
     return this.retry(what, async () => {
       await this.#connect()
       await this.#ensureMetadata()
-      return request(await this.#cluster.findGroupCoordinator({ groupId: group }))
+      const coordinator = await this.#call((cluster) => cluster.findGroupCoordinator({ groupId: group }))
+      return this.#call(() => request(coordinator))
     })
   }
 
@@ -84,20 +92,21 @@ export class Connection {
       })
     }
     if (found.leader < 0) throw Object.assign(new Error('no leader'), { type: 'LEADER_NOT_AVAILABLE' })
-    return this.#cluster.findBroker({ nodeId: found.leader })
+    return this.#call((cluster) => cluster.findBroker({ nodeId: found.leader }))
   }
 
-  /** A broker by its id. Throws what kafkajs throws when it cannot be reached. */
-  async broker(nodeId: number): Promise<Broker> {
+  /** One request to a broker by its id, not tried again. Throws what kafkajs throws. */
+  async onBroker<T>(nodeId: number, request: (broker: Broker) => Promise<T>): Promise<T> {
     await this.#connect()
     await this.#ensureMetadata()
-    return this.#cluster.findBroker({ nodeId })
+    const broker = await this.#call((cluster) => cluster.findBroker({ nodeId }))
+    return this.#call(() => request(broker))
   }
 
   /** Forgets who leads what; asked again with the next request. */
   async refresh(): Promise<void> {
     await this.#connect()
-    await this.#read(() => this.#cluster.refreshMetadata())
+    await this.#read((cluster) => cluster.refreshMetadata())
   }
 
   /** Tries again while failures are passing and time is left. Throws a TidemarkError. */
@@ -120,7 +129,8 @@ export class Connection {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    await this.#cluster.disconnect().catch(() => undefined)
+    // Its sockets are closed or unreferenced first; what it waits for then may never come.
+    await atMost(this.clock, CLOSE_MS, this.#cluster.disconnect())
   }
 
   #checkOpen(): void {
@@ -128,7 +138,7 @@ export class Connection {
   }
 
   #connect(): Promise<void> {
-    this.#connecting ??= this.#cluster.connect().catch((error: unknown) => {
+    this.#connecting ??= this.#call((cluster) => cluster.connect()).catch((error: unknown) => {
       this.#connecting = undefined
       throw error
     })
@@ -138,29 +148,29 @@ export class Connection {
   async #metadata(topic: string): Promise<PartitionMetadata[]> {
     await this.#connect()
     const known = this.#fresh(topic)
-    return known.length > 0 ? known : this.#read(() => this.#readTopic(topic))
+    return known.length > 0 ? known : this.#read((cluster) => this.#readTopic(cluster, topic))
   }
 
-  async #readTopic(topic: string): Promise<PartitionMetadata[]> {
+  async #readTopic(cluster: Cluster, topic: string): Promise<PartitionMetadata[]> {
     // Who read before may have asked for it.
     const known = this.#fresh(topic)
     if (known.length > 0) return known
     try {
-      this.#cluster.targetTopics.delete(topic)
-      await this.#cluster.addTargetTopic(topic)
+      cluster.targetTopics.delete(topic)
+      await cluster.addTargetTopic(topic)
     } catch (error) {
       if (typeOf(error) !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
       // Perhaps another topic of the set is the one that was deleted, and takes the whole answer with it.
-      this.#cluster.targetTopics.clear()
+      cluster.targetTopics.clear()
       try {
-        await this.#cluster.addTargetTopic(topic)
+        await cluster.addTargetTopic(topic)
       } catch (again) {
         if (typeOf(again) !== 'UNKNOWN_TOPIC_OR_PARTITION' && typeOf(again) !== 'INVALID_TOPIC_EXCEPTION') throw again
         return []
       }
     }
     this.#stale.delete(topic)
-    return this.#known(topic)
+    return this.#known(topic, cluster)
   }
 
   #fresh(topic: string): PartitionMetadata[] {
@@ -169,18 +179,40 @@ export class Connection {
 
   async #ensureMetadata(): Promise<void> {
     if (this.#cluster.brokerPool.metadata) return
-    await this.#read(async () => {
-      if (!this.#cluster.brokerPool.metadata) await this.#cluster.refreshMetadata()
+    await this.#read(async (cluster) => {
+      if (!cluster.brokerPool.metadata) await cluster.refreshMetadata()
     })
   }
 
-  #read<T>(work: () => Promise<T>): Promise<T> {
-    const reading = this.#reading.then(work)
+  #read<T>(work: (cluster: Cluster) => Promise<T>): Promise<T> {
+    const reading = this.#reading.then(() => this.#call(work))
     this.#reading = reading.catch(() => undefined)
     return reading
   }
 
-  #known(topic: string): PartitionMetadata[] {
-    return this.#cluster.brokerPool.metadata ? this.#cluster.findTopicPartitionMetadata(topic) : []
+  /** A call of kafkajs, which ends. */
+  #call<T>(work: (cluster: Cluster) => Promise<T>): Promise<T> {
+    const cluster = this.#cluster
+    const ms = this.#options.callTimeoutMs ?? CALL_TIMEOUT_MS
+    return within(this.clock, ms, work(cluster), () => {
+      this.#replace(cluster, ms)
+      return Object.assign(new Error(`kafkajs has not answered within ${ms} ms`), { type: 'REQUEST_TIMED_OUT' })
+    })
+  }
+
+  #replace(hung: Cluster, ms: number): void {
+    if (this.#closed || this.#cluster !== hung) return
+    this.#options.logger?.warn(
+      { brokers: this.brokers, ms },
+      'a call of kafkajs does not end; its connections are opened anew',
+    )
+    this.#cluster = newCluster(this.#options)
+    this.#connecting = undefined
+    this.#reading = Promise.resolve()
+    void hung.disconnect().catch(() => undefined)
+  }
+
+  #known(topic: string, cluster = this.#cluster): PartitionMetadata[] {
+    return cluster.brokerPool.metadata ? cluster.findTopicPartitionMetadata(topic) : []
   }
 }

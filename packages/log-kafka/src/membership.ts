@@ -47,6 +47,8 @@ class Membership {
       ...connection,
       requestTimeoutMs: this.#sessionMs / 3,
       operationTimeoutMs: this.#sessionMs * 0.6,
+      // A join is answered when everybody has joined, or the session of whoever has not is over.
+      callTimeoutMs: this.#sessionMs * 2 + 10_000,
     })
   }
 

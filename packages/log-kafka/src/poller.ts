@@ -95,7 +95,6 @@ export class Poller {
   /** One long poll; returns those that have to wait on. */
   async #poll(index: number, nodeId: number, waiters: readonly Waiter[]): Promise<Waiter[]> {
     while (this.#lanes.length <= index) this.#lanes.push(this.#newLane())
-    const broker = await this.#lanes[index]!.broker(nodeId)
     // A broker takes each partition once per request; of two readers at different offsets the second waits for the next poll.
     const asked = new Map<string, FetchPartition>()
     for (const { partition } of waiters) {
@@ -103,7 +102,9 @@ export class Poller {
       if (!asked.has(name)) asked.set(name, partition)
     }
     const options = { waitMs: LANE_WAIT_MS[index]!, bytesMax: ANSWER_BYTES_MAX }
-    const answer = readFetchAnswer(await sendFetch(broker, [...asked.values()], options))
+    const partitions = [...asked.values()]
+    const sent = this.#lanes[index]!.onBroker(nodeId, (broker) => sendFetch(broker, partitions, options))
+    const answer = readFetchAnswer(await sent)
     if (answer.errorCode !== 0) throw errorOf(answer.errorCode)
     const found = new Map(answer.partitions.map((one) => [partitionName(one.topic, one.partition), one]))
     const left: Waiter[] = []
