@@ -152,6 +152,8 @@ async function copyItems(deps: WriterDeps, items: readonly Item<CopiedChange>[])
   const moves = movesOf(items)
   const changes = items.flatMap(({ projected }) => (projected ? [projected] : []))
   await deps.store.transaction(async (tx) => {
+    // Rows and offsets are lost together or not at all, and the switch, which waits for the disk, comes after them in PostgreSQL's log.
+    await tx.query(`select set_config('synchronous_commit', 'off', true)`)
     await moveOffsets(tx, deps.schema, moves)
     for (const [model, last] of lastVersions(changes)) await merge(tx, deps, model, last)
     const history: CopyTarget = { schema: deps.schema, table: 'changes', columns: HISTORY_COLUMNS }
