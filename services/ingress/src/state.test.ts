@@ -6,6 +6,7 @@ import { MemoryLog, MemoryStateStore } from '../test/memoryLog.ts'
 import { syncEvent } from './runs.ts'
 import { IngressState } from './state.ts'
 import { SyncLog } from './syncLog.ts'
+import { createIntegrationView } from './view.ts'
 
 let topics: MemoryLog
 let store: MemoryStateStore
@@ -51,6 +52,36 @@ describe('watermarks', () => {
     expect(state.watermark('a:1', 'tags')).toBeUndefined()
     expect(state.watermark('a:10', 'tags')).toBe(7)
     expect(state.integration('a:1')).toEqual({ source: 's', deleted: true })
+  })
+})
+
+describe('a view of a process that has no sources', () => {
+  it('shows the integrations that were asked for, with their watermarks, until they are deleted', async () => {
+    const view = createIntegrationView({
+      ...{ log: topics.connect().log, state: new MemoryStateStore(), codec, logger: silentLogger },
+      ...{ sources: [], partitions: PARTITIONS },
+    })
+    await syncLog.append(event('started', { sync_id: 'r1', kind: 'full', streams: ['tags', 'roles'] }))
+    await syncLog.append(finished(100))
+    await syncLog.append(event('started', { sync_id: 'r2', kind: 'full', streams: ['tags'], integration_id: 'b:2' }))
+    await view.refresh()
+    const shown = () => view.list().map((one) => [one.integrationId, one.source, one.streams.map((s) => s.watermarkMs)])
+    expect(shown()).toEqual([
+      ['a:1', 's', [null, 100]],
+      ['b:2', 's', [null]],
+    ])
+    await syncLog.append(event('integration_deleted'))
+    await view.refresh()
+    expect(shown()).toEqual([['b:2', 's', [null]]])
+  })
+})
+
+describe('runs', () => {
+  it('are open from their start to their end', async () => {
+    await syncLog.append(event('started', { sync_id: 'r1', kind: 'full', streams: ['tags'] }))
+    await syncLog.append(event('started', { sync_id: 'r2', kind: 'delta', streams: ['tags'] }))
+    await syncLog.append(event('finished', { sync_id: 'r1', state: 'SUCCEEDED' }))
+    expect(state.openRuns()).toEqual([{ id: 'r2', integrationId: 'a:1', source: 's', kind: 'delta' }])
   })
 })
 

@@ -3,7 +3,8 @@
  * in a StateStore as a cache: wrong or missing, it is rebuilt from the topic.
  *
  * Keys: `p/<partition>` next offset of ats.syncs; `w/<integration>\0<stream>` watermark; `i/<integration>` source and life;
- * `e/<integration>\0<event>` time of the last lifecycle event; `r/<integration>\0<run>` a run that was announced and not finished.
+ * `e/<integration>\0<event>` time of the last lifecycle event; `r/<integration>\0<run>` a run that was announced and not finished;
+ * `s/<integration>\0<stream>` source that was last asked for the stream.
  */
 import type { Codec } from '@tidemark/codec'
 import type { EventLog, StateReader, StateStore, StateWrite } from '@tidemark/log'
@@ -30,6 +31,7 @@ const positionKey = (partition: number): Buffer => bytes(`p/${partition}`)
 const watermarkKey = (integrationId: string, stream: string): Buffer => bytes(`w/${integrationId}\0${stream}`)
 const integrationKey = (integrationId: string): Buffer => bytes(`i/${integrationId}`)
 const runKey = (integrationId: string, run: string): Buffer => bytes(`r/${integrationId}\0${run}`)
+const streamKey = (integrationId: string, stream: string): Buffer => bytes(`s/${integrationId}\0${stream}`)
 const eventKey = (integrationId: string, event: string): Buffer => bytes(`e/${integrationId}\0${event}`)
 
 /** Events that come from a webhook one by one, and must not be written again when the webhook is read again. */
@@ -51,10 +53,13 @@ export function foldSyncEvent(state: StateReader, event: SyncEvent, writes: Stat
   }
   if (event.event === 'integration_created')
     writes.push({ key: integrationKey(id), value: json({ source, deleted: false }) })
+  if (event.event === 'started')
+    for (const stream of event.streams) writes.push({ key: streamKey(id, stream), value: bytes(source) })
   if (event.event === 'integration_deleted') {
-    const prefix = bytes(`w/${id}\0`)
-    const earlier = writes.filter(({ key }) => prefix.equals(key.subarray(0, prefix.length)))
-    for (const { key } of [...state.scan(prefix), ...earlier]) writes.push({ key, value: null })
+    for (const prefix of [bytes(`w/${id}\0`), bytes(`s/${id}\0`)]) {
+      const earlier = writes.filter(({ key }) => prefix.equals(key.subarray(0, prefix.length)))
+      for (const { key } of [...state.scan(prefix), ...earlier]) writes.push({ key, value: null })
+    }
     writes.push({ key: integrationKey(id), value: json({ source, deleted: true }) })
   }
   if (event.sync_id !== null && (event.event === 'started' || event.event === 'finished')) {
@@ -96,6 +101,19 @@ export class IngressState {
     for (const { key, value } of this.#store.scan(bytes('i/')))
       known.set(key.subarray(2).toString(), JSON.parse(value.toString()) as KnownIntegration)
     return known
+  }
+
+  /** Every stream that was ever asked for, by integration, with the source that was asked last. */
+  streams(): Map<string, { source: string; readonly streams: string[] }> {
+    const found = new Map<string, { source: string; readonly streams: string[] }>()
+    for (const { key, value } of this.#store.scan(bytes('s/'))) {
+      const [integrationId = '', stream = ''] = key.subarray(2).toString().split('\0')
+      const known = found.get(integrationId) ?? { source: '', streams: [] }
+      known.source = value.toString()
+      known.streams.push(stream)
+      found.set(integrationId, known)
+    }
+    return found
   }
 
   /** Runs without an end, in order of integration and id. Those of an earlier process will get none by themselves. */

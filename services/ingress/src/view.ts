@@ -12,6 +12,7 @@ export interface IntegrationViewDeps {
   readonly state: StateStore
   readonly codec: Codec
   readonly logger: Logger
+  /** None: the integrations that ingress has ever asked for, as where it reads the sandbox. */
   readonly sources: readonly NamedSource[]
   readonly partitions: number
 }
@@ -28,13 +29,19 @@ export function createIntegrationView(deps: IntegrationViewDeps): IntegrationVie
   const { log, codec, logger, partitions } = deps
   const sources = new Map(deps.sources.map((source) => [source.name, source]))
   const state = new IngressState(deps.state, partitions)
+  const read = (): Read[] =>
+    sources.size === 0
+      ? [...state.streams()].map(([id, { source, streams }]) => ({ id, source, streams }))
+      : liveIntegrations(sources, state).map(({ id, source: { name, source } }) => ({
+          ...{ id, source: name, streams: source.streams },
+        }))
   return {
     list: () =>
-      liveIntegrations(sources, state).map(({ id, source: { name, source } }) => ({
+      read().map(({ id, source, streams }) => ({
         integrationId: id,
-        source: name,
+        source,
         isWaitingForProvider: false,
-        streams: source.streams.map((stream) => ({
+        streams: streams.map((stream) => ({
           stream,
           state: 'idle',
           watermarkMs: state.watermark(id, stream) ?? null,
@@ -48,4 +55,10 @@ export function createIntegrationView(deps: IntegrationViewDeps): IntegrationVie
       })),
     refresh: () => state.restore(log, codec, logger),
   }
+}
+
+interface Read {
+  readonly id: string
+  readonly source: string
+  readonly streams: readonly string[]
 }
