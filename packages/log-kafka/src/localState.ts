@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { classify, TidemarkError } from '@tidemark/base'
 import type { StateReader, StateWrite } from '@tidemark/log'
 import { type Database, open as openLmdb, type RootDatabase } from 'lmdb'
@@ -58,6 +58,8 @@ export class LocalState implements StateReader {
   readonly #owner: number
   #mark: StateMark
   #closed = false
+  /** LMDB could not commit for a reason of its own. */
+  #isDamaged = false
 
   private constructor(path: string, root: RootDatabase<Buffer, Buffer>) {
     this.path = path
@@ -141,7 +143,9 @@ export class LocalState implements StateReader {
         this.#meta.put(MARK, Buffer.from(JSON.stringify(mark)))
       })
     } catch (error) {
-      throw translate(error, this.path)
+      const reason = await commitError(error)
+      this.#isDamaged ||= isLmdbFault(reason)
+      throw translate(reason, this.path)
     }
     this.#mark = mark
     this.#root.resetReadTxn()
@@ -152,10 +156,12 @@ export class LocalState implements StateReader {
     await this.#root.flushed
   }
 
+  /** Removes what LMDB could not commit to, so that the next opening restores it from the log, unless the log does not have it. */
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     await this.#root.close()
+    if (this.#isDamaged && !this.#mark.irreplaceable) rmSync(this.path, { recursive: true, force: true })
   }
 
   #readMark(): StateMark {
@@ -194,6 +200,31 @@ function fenced(path: string): TidemarkError {
   return new TidemarkError('TASK_FENCED', `Another owner opened the state in ${path}. Open it again.`)
 }
 
+/**
+ * lmdb rejects with a general error whose `commitError` is a promise that rejects with the reason; without a handler of its own that
+ * promise ends the process.
+ */
+async function commitError(error: unknown): Promise<unknown> {
+  if (typeof error !== 'object' || error === null || !('commitError' in error)) return error
+  try {
+    await error.commitError
+    return error
+  } catch (reason) {
+    return reason
+  }
+}
+
+/** LMDB's own codes; a full map is none, and neither is what the system says. */
+const isLmdbFault = (error: unknown): boolean =>
+  typeof error === 'object' &&
+  error !== null &&
+  'code' in error &&
+  typeof error.code === 'number' &&
+  error.code <= -30_770 &&
+  error.code >= -30_799 &&
+  error.code !== LMDB_MAP_FULL
+
+const LMDB_MAP_FULL = -30_792
 const LMDB_CORRUPT = new Set([-30797, -30796, -30794, -30793])
 
 function translate(error: unknown, path: string): TidemarkError {
