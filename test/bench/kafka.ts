@@ -19,6 +19,9 @@ export interface KafkaBench {
   /** Values of the processor's batchesAtOnce to compare; the first is used elsewhere. */
   readonly atOnce: readonly number[]
   readonly fetchBytesMax?: number
+  readonly sliceBytesMax?: number
+  /** Whether batches at once and a second process are compared. */
+  readonly compare: boolean
   /** Sizes of state whose restart is measured; none for none. */
   readonly restarts: readonly number[]
 }
@@ -42,7 +45,7 @@ const START_MS = systemClock.now()
 export async function benchKafka(options: KafkaBench, print: (line: string) => void): Promise<void> {
   await withBench(options, print, async (bench) => {
     await rounds(bench)
-    await comparison(bench)
+    if (options.compare) await comparison(bench)
   })
   if (options.restarts.length > 0) await withBench(options, print, restarts)
 }
@@ -70,6 +73,7 @@ async function withBench(
     stateDir: join(folder, state),
     ...(options.atOnce[0] === undefined ? {} : { batchesAtOnce: options.atOnce[0] }),
     ...(options.fetchBytesMax === undefined ? {} : { fetchBytesMax: options.fetchBytesMax }),
+    ...(options.sliceBytesMax === undefined ? {} : { sliceBytesMax: options.sliceBytesMax }),
     ...more,
   })
   try {

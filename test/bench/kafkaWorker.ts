@@ -24,6 +24,7 @@ export interface WorkerOptions {
   readonly generate?: Generate
   readonly batchesAtOnce?: number
   readonly fetchBytesMax?: number
+  readonly sliceBytesMax?: number
   /** Does not wait to be told: for the time from a start to the first output. */
   readonly atOnce?: boolean
   readonly reference?: ReferenceOptions
@@ -110,6 +111,9 @@ async function runProcessor(): Promise<void> {
     {
       ...(options.batchesAtOnce === undefined ? {} : { batchesAtOnce: options.batchesAtOnce }),
       ...(options.fetchBytesMax === undefined ? {} : { fetchBytesMax: options.fetchBytesMax }),
+      ...(options.sliceBytesMax === undefined
+        ? {}
+        : { limits: { outputsMax: 40_000, bytesMax: options.sliceBytesMax } }),
       onCommit(partition, position) {
         if (isFirst) {
           const now = performance.now()

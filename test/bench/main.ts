@@ -7,6 +7,7 @@ import { median } from './memory.ts'
 import { benchRebuild, printRebuild } from './rebuild.ts'
 
 const { positionals, values } = parseArgs({
+  allowNegative: true,
   allowPositionals: true,
   options: {
     records: { type: 'string' },
@@ -14,6 +15,8 @@ const { positionals, values } = parseArgs({
     'at-once': { type: 'string', default: '4,1,2,8' },
     restarts: { type: 'string', default: '10000,100000,1000000' },
     'fetch-bytes': { type: 'string' },
+    'slice-bytes': { type: 'string' },
+    compare: { type: 'boolean', default: true },
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '20' },
   },
@@ -41,6 +44,8 @@ switch (positionals[0]) {
       rounds: Number(values.rounds),
       atOnce: numbers(values['at-once']),
       restarts: numbers(values.restarts),
+      compare: values.compare,
+      ...(values['slice-bytes'] === undefined ? {} : { sliceBytesMax: Number(values['slice-bytes']) }),
       ...(values['fetch-bytes'] === undefined ? {} : { fetchBytesMax: Number(values['fetch-bytes']) }),
     }
     await benchKafka(options, print)
@@ -74,7 +79,7 @@ switch (positionals[0]) {
   }
   default:
     print(
-      'usage: npm run bench -- embedded [--records N] [--rounds N] | kafka [--records N] [--partitions N] [--rounds N] [--at-once N,…] [--restarts N,…] | latency [--seconds N] [--rounds N] | rebuild [--records N] [--rounds N]',
+      'usage: npm run bench -- embedded [--records N] [--rounds N] | kafka [--records N] [--partitions N] [--rounds N] [--at-once N,…] [--restarts N,…] [--fetch-bytes N] [--slice-bytes N] [--no-compare] | latency [--seconds N] [--rounds N] | rebuild [--records N] [--rounds N]',
     )
     process.exitCode = 2
 }
