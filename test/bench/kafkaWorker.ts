@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fromNext, systemClock } from '@tidemark/base'
 import { openCodec } from '@tidemark/codec'
-import { createProcessor } from '@tidemark/diff-processor'
+import { createProcessor, NETWORK_OPTIONS } from '@tidemark/diff-processor'
 import type { EventLog, FetchRequest } from '@tidemark/log'
 import { openKafka } from '@tidemark/log-kafka'
 import { MODEL_NAMES, OBSERVED_TOPIC, snapshotsTopic, topicPlans } from '@tidemark/model'
@@ -109,6 +109,7 @@ async function runProcessor(): Promise<void> {
   const processor = createProcessor(
     { log, codec, clock: systemClock, random: fromNext(Math.random), logger: silentLogger, metrics },
     {
+      ...NETWORK_OPTIONS,
       ...(options.batchesAtOnce === undefined ? {} : { batchesAtOnce: options.batchesAtOnce }),
       ...(options.fetchBytesMax === undefined ? {} : { fetchBytesMax: options.fetchBytesMax }),
       ...(options.sliceBytesMax === undefined

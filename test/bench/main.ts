@@ -12,7 +12,7 @@ const { positionals, values } = parseArgs({
   options: {
     records: { type: 'string' },
     partitions: { type: 'string', default: '12' },
-    'at-once': { type: 'string', default: '4,1,2,8' },
+    'at-once': { type: 'string', default: '2,1,4' },
     restarts: { type: 'string', default: '10000,100000,1000000' },
     'fetch-bytes': { type: 'string' },
     'slice-bytes': { type: 'string' },

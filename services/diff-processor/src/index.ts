@@ -8,4 +8,4 @@ export {
   type ProcessorOptions,
 } from './processor.ts'
 export { processSlice, type SliceInput, type SliceLimits, type SliceResult } from './slice.ts'
-export { DEFAULT_LIMITS } from './worker.ts'
+export { DEFAULT_LIMITS, NETWORK_OPTIONS } from './worker.ts'

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Clock, type DirectoryLock, lockDirectory, TidemarkError } from '@tidemark/base'
-import { PROCESSOR_GROUP, type ProcessorOptions } from '@tidemark/diff-processor'
+import { NETWORK_OPTIONS, PROCESSOR_GROUP, type ProcessorOptions } from '@tidemark/diff-processor'
 import type { EventLog, StateStore, TaskOptions, TopicDifference } from '@tidemark/log'
 import { type Embedded, openEmbedded } from '@tidemark/log-embedded'
 import { type KafkaLog, openKafka, openRegistry, type RemoteRegistry } from '@tidemark/log-kafka'
@@ -21,7 +21,7 @@ export interface Backend {
   readonly log: EventLog
   readonly registry: SchemaRegistry
   /** Settings of the processor that suit this log. */
-  readonly processor: Pick<ProcessorOptions, 'batchesAtOnce'>
+  readonly processor: Pick<ProcessorOptions, 'batchesAtOnce' | 'limits'>
   /** The embedded log, which looks after its own retention; undefined on Kafka, which does it by itself. */
   readonly embedded: Embedded | undefined
   /** Creates missing topics. Throws TOPIC_MISMATCH for another partition count; reports other differences. */
@@ -43,8 +43,6 @@ export interface BackendDeps {
 const RAW_BYTES_MAX = 64 * 1024 * 1024
 /** A change carries a record twice and its differences as text: up to about 3.5 times LIMITS.recordBytesMax. */
 const MESSAGE_BYTES_MAX = 4 * 1024 * 1024
-/** Hides the round trips of a commit behind the work on other partitions; measured by `npm run bench -- kafka`. */
-const KAFKA_BATCHES_AT_ONCE = 4
 
 /**
  * Opens what the configuration names. Throws LOG_UNAVAILABLE or REGISTRY_UNAVAILABLE when Kafka or its registry cannot be reached,
@@ -137,7 +135,7 @@ async function openKafkaBackend(config: Config, { clock, logger }: BackendDeps):
   return {
     log: opened.log,
     registry,
-    processor: { batchesAtOnce: KAFKA_BATCHES_AT_ONCE },
+    processor: NETWORK_OPTIONS,
     embedded: undefined,
     ensureTopics: () => opened.log.ensureTopics(plansOf(config)),
     openState: (name) => opened.openState(name),
