@@ -1,4 +1,4 @@
-import { TidemarkError } from '@tidemark/base'
+import { lmdbReason, TidemarkError } from '@tidemark/base'
 import type { RoundAppends } from './append.ts'
 import { type Environment, translate } from './environment.ts'
 
@@ -97,7 +97,7 @@ export class Committer {
       })
     } catch (error) {
       this.#hooks.onRollback()
-      const reason = translate(await commitError(error), this.#environment.path)
+      const reason = translate(await lmdbReason(error), this.#environment.path)
       for (const { reject } of taken.length > 0 ? taken : this.#take()) reject(reason)
       return
     }
@@ -115,17 +115,6 @@ export class Committer {
       count++
     }
     return this.#queue.splice(0, count)
-  }
-}
-
-/** lmdb rejects with a general error whose `commitError` is a promise that rejects with the reason. */
-async function commitError(error: unknown): Promise<unknown> {
-  if (typeof error !== 'object' || error === null || !('commitError' in error)) return error
-  try {
-    await error.commitError
-    return error
-  } catch (reason) {
-    return reason
   }
 }
 

@@ -1,5 +1,5 @@
 import { mkdirSync, rmSync } from 'node:fs'
-import { classify, TidemarkError } from '@tidemark/base'
+import { classify, lmdbReason, TidemarkError } from '@tidemark/base'
 import type { StateReader, StateWrite } from '@tidemark/log'
 import { type Database, open as openLmdb, type RootDatabase } from 'lmdb'
 
@@ -143,7 +143,7 @@ export class LocalState implements StateReader {
         this.#meta.put(MARK, Buffer.from(JSON.stringify(mark)))
       })
     } catch (error) {
-      const reason = await commitError(error)
+      const reason = await lmdbReason(error)
       this.#isDamaged ||= isLmdbFault(reason)
       throw translate(reason, this.path)
     }
@@ -198,20 +198,6 @@ function sortedWrites(writes: readonly StateWrite[]): readonly StateWrite[] {
 
 function fenced(path: string): TidemarkError {
   return new TidemarkError('TASK_FENCED', `Another owner opened the state in ${path}. Open it again.`)
-}
-
-/**
- * lmdb rejects with a general error whose `commitError` is a promise that rejects with the reason; without a handler of its own that
- * promise ends the process.
- */
-async function commitError(error: unknown): Promise<unknown> {
-  if (typeof error !== 'object' || error === null || !('commitError' in error)) return error
-  try {
-    await error.commitError
-    return error
-  } catch (reason) {
-    return reason
-  }
 }
 
 /** LMDB's own codes; a full map is none, and neither is what the system says. */
