@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fromNext, systemClock } from '@tidemark/base'
 import { type OpenCodec, openCodec } from '@tidemark/codec'
 import { createProcessor, PROCESSOR_GROUP } from '@tidemark/diff-processor'
-import type { EventLog, LogRecord } from '@tidemark/log'
+import { type EventLog, type LogRecord, readRange } from '@tidemark/log'
 import { openKafka, openRegistry } from '@tidemark/log-kafka'
 import { MODEL_NAMES, snapshotsTopic, topicPlans } from '@tidemark/model'
 import { createMetrics, silentLogger } from '@tidemark/telemetry'
@@ -71,12 +71,7 @@ export async function readTopic(log: EventLog, topic: string): Promise<Positione
   const found: Positioned[] = []
   for (let partition = 0; partition < PARTITIONS; partition++) {
     const { start, end } = await log.bounds(topic, partition)
-    for (let offset = start; offset < end; ) {
-      const fetched = await log.fetch({ topic, partition, offset })
-      found.push(...fetched.records.map((record) => ({ ...record, partition })))
-      if (fetched.nextOffset <= offset) break
-      offset = fetched.nextOffset
-    }
+    for await (const record of readRange(log, topic, partition, start, end)) found.push({ ...record, partition })
   }
   return found
 }

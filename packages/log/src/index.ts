@@ -15,4 +15,5 @@ export type {
   TopicDifference,
   TopicSpec,
 } from './log.ts'
+export { readRange } from './range.ts'
 export { openTail, type Tail, type TailOptions, type TailReader, type TailStart } from './tail.ts'

@@ -8,8 +8,9 @@ import { seededRandom, systemClock } from '@tidemark/base'
 import { type KafkaLog, openKafka } from '@tidemark/log-kafka'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { findKafka } from '../../../test/harness/kafka.ts'
+import { readAll } from '../../log-kafka/src/testing/logs.ts'
 import { importLog } from './import.ts'
-import { chunked, contentOf, Directories, exported, NEVER, readAll, record, seed } from './testing/scene.ts'
+import { chunked, contentOf, Directories, exported, NEVER, record, seed } from './testing/scene.ts'
 
 const { kafka, skipped } = await findKafka()
 const directories = new Directories()

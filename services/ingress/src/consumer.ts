@@ -1,5 +1,5 @@
 import { backoffMs, type Clock, classify, type Random, TidemarkError } from '@tidemark/base'
-import type { EventLog, LogRecord } from '@tidemark/log'
+import type { Bounds, EventLog, LogRecord } from '@tidemark/log'
 import type { Logger } from '@tidemark/telemetry'
 
 export interface ConsumerOptions {
@@ -88,11 +88,6 @@ export async function startOffsets(
     offsets.push(offset)
   }
   return offsets
-}
-
-interface Bounds {
-  readonly start: number
-  readonly end: number
 }
 
 function outOfRange(group: string, topic: string, partition: number, offset: number, bounds: Bounds): TidemarkError {

@@ -1,7 +1,7 @@
 import type { Clock } from '@tidemark/base'
 import type { Codec } from '@tidemark/codec'
-import type { EventLog } from '@tidemark/log'
-import { COMMANDS_TOPIC, type Command } from '@tidemark/model'
+import { type EventLog, readRange } from '@tidemark/log'
+import { COMMANDS_TOPIC } from '@tidemark/model'
 import type { Logger } from '@tidemark/telemetry'
 import { syncEvent } from './runs.ts'
 import type { IngressState } from './state.ts'
@@ -47,19 +47,15 @@ async function waitingCommands({ log, codec }: LeftoverDeps, offsets: readonly n
   const ids = new Set<string>()
   for (const [partition, from] of offsets.entries()) {
     const { end } = await log.bounds(COMMANDS_TOPIC, partition)
-    for (let offset = from; offset < end; ) {
-      const { records, nextOffset } = await log.fetch({ topic: COMMANDS_TOPIC, partition, offset })
-      for (const { value } of records) if (value !== null) noteId(codec, value, ids)
-      if (nextOffset <= offset) break
-      offset = nextOffset
-    }
+    for await (const { value } of readRange(log, COMMANDS_TOPIC, partition, from, end))
+      if (value !== null) noteId(codec, value, ids)
   }
   return ids
 }
 
 function noteId(codec: Codec, value: Buffer, ids: Set<string>): void {
   try {
-    ids.add((codec.decode('Command', value) as Command).id)
+    ids.add(codec.decode('Command', value).id)
   } catch {
     // The consumer sets it aside with its reason.
   }

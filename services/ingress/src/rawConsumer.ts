@@ -5,7 +5,7 @@
 import { classify, TidemarkError } from '@tidemark/base'
 import type { Codec } from '@tidemark/codec'
 import type { WebhookEffect, WebhookReading, WebhookRequest } from '@tidemark/connector'
-import type { EventLog, LogRecord } from '@tidemark/log'
+import { type EventLog, type LogRecord, readRange } from '@tidemark/log'
 import { DEAD_LETTERS_TOPIC, RAW_TOPIC, type Raw, type RawPosition, type SyncEvent } from '@tidemark/model'
 import type { Logger, Metrics } from '@tidemark/telemetry'
 import { Deduper } from './dedupe.ts'
@@ -318,22 +318,6 @@ function readLeniently(
   } catch {
     // What cannot be read has its dead letter already, and no event id to remember.
     return null
-  }
-}
-
-async function* readRange(
-  log: EventLog,
-  topic: string,
-  partition: number,
-  from: number,
-  to: number,
-): AsyncGenerator<LogRecord> {
-  let offset = from
-  while (offset < to) {
-    const { records, nextOffset } = await log.fetch({ topic, partition, offset })
-    for (const record of records) if (record.offset < to) yield record
-    if (nextOffset <= offset) return
-    offset = nextOffset
   }
 }
 

@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '@tidemark/base'
-import type { AppendRecord, EventLog, LogRecord, TopicSpec } from '@tidemark/log'
+import type { AppendRecord, EventLog, TopicSpec } from '@tidemark/log'
 import { type Embedded, openEmbedded } from '@tidemark/log-embedded'
+import { readAll } from '../../../log-kafka/src/testing/logs.ts'
 import { exportLog } from '../export.ts'
 import type { ImportTarget } from '../import.ts'
 
@@ -135,18 +136,6 @@ export async function seed(source: Embedded, { prefix = '', records = 500 }: See
 export function embeddedTarget(target: Embedded): ImportTarget {
   const { log, registry } = target
   return { log, registry, startAt: (topic, partition, offset) => target.startAt(topic, partition, offset) }
-}
-
-export async function readAll(log: EventLog, topic: string, partition: number): Promise<LogRecord[]> {
-  const { start, end } = await log.bounds(topic, partition)
-  const found: LogRecord[] = []
-  for (let offset = start; offset < end; ) {
-    const fetched = await log.fetch({ topic, partition, offset, waitMs: 5000 })
-    if (fetched.nextOffset <= offset) throw new Error(`reading ${topic} does not get further than ${offset}`)
-    found.push(...fetched.records)
-    offset = fetched.nextOffset
-  }
-  return found
 }
 
 /** Everything of a log that an import has to reproduce, for comparison; offsets of compacted topics are counted anew. */
