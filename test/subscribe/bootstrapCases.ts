@@ -61,11 +61,8 @@ export function bootstrapCases(place: () => Place): void {
   it('a transaction that is open while the end is noted is neither skipped nor lost', async () => {
     const { pipeline, settings } = place()
     const result = new Result(join(folder, 'open.sqlite'))
-    await withVersions(pipeline, settings, 'tags', async ({ key, producer, changes, snapshots }) => {
-      const first = await producer.transaction()
-      await changes(first, 1)
-      await snapshots(first, 1)
-      await first.commit()
+    await withVersions(pipeline, settings, 'tags', async ({ key, producer, changes, snapshots, committed }) => {
+      await committed(1)
       const open = await producer.transaction()
       await changes(open, 2)
       const program = start('tags', result)
@@ -84,11 +81,8 @@ export function bootstrapCases(place: () => Place): void {
   it('snapshots of an open transaction are waited for, and their changes not repeated', async () => {
     const { pipeline, settings } = place()
     const result = new Result(join(folder, 'waits.sqlite'))
-    await withVersions(pipeline, settings, 'users', async ({ key, producer, changes, snapshots }) => {
-      const first = await producer.transaction()
-      await changes(first, 1)
-      await snapshots(first, 1)
-      await first.commit()
+    await withVersions(pipeline, settings, 'users', async ({ key, producer, changes, snapshots, committed }) => {
+      await committed(1)
       const open = await producer.transaction()
       await snapshots(open, 2)
       const program = start('users', result)
@@ -98,10 +92,7 @@ export function bootstrapCases(place: () => Place): void {
       await changes(open, 2)
       await open.commit()
       await until(program, () => program.stderr().includes('going on with changes'))
-      const last = await producer.transaction()
-      await changes(last, 3)
-      await snapshots(last, 3)
-      await last.commit()
+      await committed(3)
       await program.printed(1)
       expect(result.history()).toEqual([
         { key, version: 1, op: 'snapshot' },
@@ -114,11 +105,8 @@ export function bootstrapCases(place: () => Place): void {
   it('snapshots that end in aborted records are read to their end, without those', async () => {
     const { pipeline, settings } = place()
     const result = new Result(join(folder, 'aborted.sqlite'))
-    await withVersions(pipeline, settings, 'offers', async ({ key, producer, changes, snapshots }) => {
-      const first = await producer.transaction()
-      await changes(first, 1)
-      await snapshots(first, 1)
-      await first.commit()
+    await withVersions(pipeline, settings, 'offers', async ({ key, producer, changes, snapshots, committed }) => {
+      await committed(1)
       const open = await producer.transaction()
       await changes(open, 2)
       await snapshots(open, 2)

@@ -49,6 +49,8 @@ export interface Versions {
   /** Writes the change to a version, or the snapshot of it, as the diff makes them. */
   changes(transaction: Transaction, version: number): Promise<unknown>
   snapshots(transaction: Transaction, version: number): Promise<unknown>
+  /** Writes both in a transaction of their own, as the processor does. */
+  committed(version: number): Promise<void>
 }
 
 /** Versions of one record of a model that the processor has nothing of, to be written at chosen moments in chosen transactions. */
@@ -75,14 +77,17 @@ export async function withVersions(
   const producer = client.producer({ transactionalId: `test-${model}`, maxInFlightRequests: 1 })
   const send = (topic: string, part: 'change' | 'snapshot') => (transaction: Transaction, version: number) =>
     transaction.send({ topic, messages: [{ key, partition, value: made[version - 1]?.[part] ?? null }] })
+  const changes = send(changesTopic(model), 'change')
+  const snapshots = send(snapshotsTopic(model), 'snapshot')
+  const committed = async (version: number): Promise<void> => {
+    const transaction = await producer.transaction()
+    await changes(transaction, version)
+    await snapshots(transaction, version)
+    await transaction.commit()
+  }
   await producer.connect()
   try {
-    await work({
-      key: String(key),
-      producer,
-      changes: send(changesTopic(model), 'change'),
-      snapshots: send(snapshotsTopic(model), 'snapshot'),
-    })
+    await work({ key: String(key), producer, changes, snapshots, committed })
   } finally {
     await producer.disconnect()
   }

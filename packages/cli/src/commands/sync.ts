@@ -37,19 +37,17 @@ export async function syncCommand(context: CommandContext, target: Target, flags
   if (ids.length === 0) throw new TidemarkError('CONFIG_INVALID', 'there is no integration to sync; configure a source')
   const asked = await ask(context, target, type, ids)
   if (!flags.wait) return 0
-  const runs = await waitForRuns(context, target, syncIds(asked))
+  const first = await waitForRuns(context, target, syncIds(asked))
   // A run that somebody else had asked for, and that ended with its process, is not what was asked for here.
-  const cut = runs.filter((run) => run.state === 'CANCELLED' && asked.get(run.integration_id)?.already_queued === true)
-  if (cut.length > 0) {
-    const again = await ask(
-      context,
-      target,
-      type,
-      cut.map((run) => run.integration_id),
-    )
-    const others = runs.filter((run) => !cut.includes(run))
-    runs.splice(0, runs.length, ...others, ...(await waitForRuns(context, target, syncIds(again))))
-  }
+  const cut = first.filter((run) => run.state === 'CANCELLED' && asked.get(run.integration_id)?.already_queued === true)
+  const again = await ask(
+    context,
+    target,
+    type,
+    cut.map((run) => run.integration_id),
+  )
+  const second = again.size === 0 ? [] : await waitForRuns(context, target, syncIds(again))
+  const runs = [...first.filter((run) => !cut.includes(run)), ...second]
   for (const run of runs) {
     if (flags.json) context.print(JSON.stringify(run))
     else
