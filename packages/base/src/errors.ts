@@ -39,6 +39,7 @@ export const ERRORS = {
   PROVIDER_AUTHENTICATION: { next: 'stop', title: 'Provider refused the credentials' },
   PROVIDER_REFUSED: { next: 'stop', title: 'Provider refused the request' },
   PROVIDER_ANSWER_INVALID: { next: 'retry', title: 'Provider answered something unexpected' },
+  SYNC_TIMED_OUT: { next: 'retry', title: 'Fetch took too long' },
   PROJECTION_MISMATCH: { next: 'stop', title: 'Projection does not fit the log or this version' },
   STORE_FAILED: { next: 'retry', title: 'SQL store failed' },
   INTERNAL: { next: 'stop', title: 'Unexpected failure' },

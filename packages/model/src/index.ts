@@ -11,11 +11,14 @@ export {
   type RecordKeyParts,
   recordKey,
   remoteKey,
+  remoteKeyParts,
   rootKey,
 } from './keys.ts'
 export { childModels, isModelName, PARENT_MODEL } from './models.ts'
 export { type Normalized, normalizeRecord, parseTime, type RecordInput } from './normalize.ts'
 export { type AvroField, type AvroRecord, type AvroType, isOptional, type ModelSchema, required } from './schema.ts'
+export { parseSweepReport, type SweepReport, sweepReportText } from './sweepReport.ts'
+export { modelCount, syncEvent } from './syncEvent.ts'
 export {
   COMMAND_RESULTS_TOPIC,
   COMMANDS_TOPIC,

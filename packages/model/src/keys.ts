@@ -21,6 +21,11 @@ export function remoteKey(...parts: string[]): string {
   return parts.map(escapeKeyPart).join(':')
 }
 
+/** The parts that {@link remoteKey} joined. */
+export function remoteKeyParts(remote: string): string[] {
+  return remote.split(':').map((part) => part.replace(/%3A/g, ':').replace(/%2F/g, '/').replace(/%25/g, '%'))
+}
+
 /** Builds a record key; `remote` comes from {@link remoteKey}. An integration id keeps its `:` (it only separates inside remote keys). */
 export function recordKey(integrationId: string, model: ModelName, remote: string): RecordKey {
   return `${integrationId.replace(/[%/]/g, (c) => ESCAPES[c] as string)}/${model}/${remote}` as RecordKey

@@ -3,6 +3,10 @@ import { MODEL_NAMES, type ModelName } from './generated/types.ts'
 export const RAW_TOPIC = 'ats.raw'
 export const OBSERVED_TOPIC = 'ats.observed'
 export const SYNCS_TOPIC = 'ats.syncs'
+/**
+ * Kinds of commands: `sync_full`, `sync_delta`; `confirm_absence`, a partition's answer to a sweep (`SweepReport`), from the diff processor;
+ * `held_confirm`, `held_discard`, the decision about a held sweep (payload `{model, sync_id}`).
+ */
 export const COMMANDS_TOPIC = 'ats.commands'
 export const COMMAND_RESULTS_TOPIC = 'ats.command-results'
 export const DEAD_LETTERS_TOPIC = 'ats.dead-letters'
