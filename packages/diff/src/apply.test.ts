@@ -318,7 +318,7 @@ describe('a sweep over children', () => {
   it('deletes with evidence and an event id of its own, and spares what was observed later', () => {
     const c = new Subject('candidate-tags')
     c.see({ candidate_id: 'c', tag_id: 't' }, { parentKey: 'x:1/candidates/c' })
-    const outcome = differ.sweepChild(
+    const outcome = differ.removeAbsent(
       'candidate-tags',
       c.snapshot as Buffer,
       { ...sweep, cause: cause() },
@@ -339,15 +339,19 @@ describe('a sweep over children', () => {
       integration_id: 'x:1',
     })
     expect(
-      differ.sweepChild('candidate-tags', outcome.snapshot, { ...sweep, cause: cause() }, { partition: 3, offset: 10 })
-        .kind,
+      differ.removeAbsent(
+        'candidate-tags',
+        outcome.snapshot,
+        { ...sweep, cause: cause() },
+        { partition: 3, offset: 10 },
+      ).kind,
     ).toBe('unchanged')
     expect(
-      differ.sweepChild('candidate-tags', outcome.snapshot, { ...sweep, cause: cause() }, { partition: 3, offset: 9 })
+      differ.removeAbsent('candidate-tags', outcome.snapshot, { ...sweep, cause: cause() }, { partition: 3, offset: 9 })
         .kind,
     ).toBe('repeated')
     expect(
-      differ.sweepChild(
+      differ.removeAbsent(
         'candidate-tags',
         c.snapshot as Buffer,
         { fetchStartedAt: 1009, observedAt: 1100, cause: cause() },

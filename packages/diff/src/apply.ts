@@ -20,6 +20,7 @@ import {
   type ModelCodec,
   newObservationLayout,
   newSnapshotLayout,
+  type ObservationLayout,
   type OpenCodec,
   Reader,
   readObservationLayout,
@@ -45,15 +46,32 @@ export interface DiffOptions {
 export interface Differ {
   /** Both values are framed; the observation's schema id must be one of `model`'s. Throws VALUE_UNDECODABLE. */
   apply(model: ModelName, snapshot: Buffer | undefined, observation: Buffer, source: SourcePosition): Outcome
-  /** Deletes a child that a complete list of its parent's children does not have. */
-  sweepChild(model: ModelName, snapshot: Buffer, sweep: ChildSweep, source: SourcePosition): Outcome
+  /** Deletes a record that a complete list does not have: of its parent's children, or of all records of the model. */
+  removeAbsent(model: ModelName, snapshot: Buffer, absence: Absence, source: SourcePosition): Outcome
+  /** What a sweep needs to know of a stored record. */
+  standing(model: ModelName, snapshot: Buffer): Standing
+  /** For whoever needs more of its envelope than the diff says. */
+  readonly applied: Applied
 }
 
-export interface ChildSweep {
+export interface Absence {
+  /** A record that was observed after this time is not absent. */
   readonly fetchStartedAt: number
   readonly observedAt: number
   /** Encoded ObservationCause, evidence included. */
   readonly cause: Buffer
+}
+
+export interface Standing {
+  readonly isDeleted: boolean
+  /** Offset in ats.observed of the observation that the record's state is from. */
+  readonly sourceOffset: number
+}
+
+/** The observation of the last `apply`, in its newest schema, and where its parts lie. One object, used again and again. */
+export interface Applied {
+  value: Buffer
+  readonly layout: ObservationLayout
 }
 
 const REPEATED: Outcome = { kind: 'repeated' }
@@ -79,6 +97,7 @@ export function createDiffer(codec: OpenCodec, options: DiffOptions = {}): Diffe
   const snap = newSnapshotLayout()
   const merger = createMerger()
   const writer = createEventWriter()
+  const applied: Applied = { value: NULL_BYTE, layout: obs }
 
   function readSnapshot(snapshot: Buffer): void {
     reader.set(snapshot, FRAME_BYTES, snapshot.length)
@@ -107,6 +126,7 @@ export function createDiffer(codec: OpenCodec, options: DiffOptions = {}): Diffe
     const observation = frameId(value) === scratch.model.observationId ? value : codec.upgraded(value)
     reader.set(observation, FRAME_BYTES, observation.length)
     readObservationLayout(reader, obs)
+    applied.value = observation
     if (previous === undefined) return firstSight(scratch, observation, source)
     const snapshot = codec.upgraded(previous)
     readSnapshot(snapshot)
@@ -182,7 +202,7 @@ export function createDiffer(codec: OpenCodec, options: DiffOptions = {}): Diffe
     }
   }
 
-  function sweepChild(name: ModelName, previous: Buffer, sweep: ChildSweep, source: SourcePosition): Outcome {
+  function removeAbsent(name: ModelName, previous: Buffer, absence: Absence, source: SourcePosition): Outcome {
     const { model, snapshot: spans } = scratches.get(name) as Scratch
     const snapshot = codec.upgraded(previous)
     readSnapshot(snapshot)
@@ -190,17 +210,17 @@ export function createDiffer(codec: OpenCodec, options: DiffOptions = {}): Diffe
     readSpans(model, snapshot, snap.recordStart, snapshot.length, spans)
     const before: Encoded = { buf: snapshot, spans }
     if (isDeleted(model, before)) return UNCHANGED
-    if (sweep.fetchStartedAt < snap.observedAt) return STALE
-    const after = merger.withTombstone(model, before, sweep.observedAt)
+    if (absence.fetchStartedAt < snap.observedAt) return STALE
+    const after = merger.withTombstone(model, before, absence.observedAt)
     const changes = diffEncoded(model, before.buf, before.spans, after.buf, after.spans, tracked)
     const from: Envelope = {
       integration: integrationOf(snapshot),
       parent: snapshot.subarray(snap.parentStart, snap.parentEnd),
-      cause: sweep.cause,
+      cause: absence.cause,
       merged: NULL_BYTE,
       remoteChangedAt: Number.NaN,
       remoteVersion: snap.remoteVersion,
-      observedAt: sweep.observedAt,
+      observedAt: absence.observedAt,
       previousSeenAt: snap.observedAt,
       source,
     }
@@ -208,7 +228,7 @@ export function createDiffer(codec: OpenCodec, options: DiffOptions = {}): Diffe
     // One control record can end many records, so the position alone would not be unique.
     const eventId = `${source.partition}-${source.offset}-${String(readField(model, snapshot, spans, 0))}`
     const change = writer.change(model, from, { eventId, version, op: 'deleted', before, after, changes })
-    const next = writer.snapshot(model, from, version, sweep.observedAt, after)
+    const next = writer.snapshot(model, from, version, absence.observedAt, after)
     return { kind: 'changed', op: 'deleted', change, snapshot: next }
   }
 
@@ -218,7 +238,15 @@ export function createDiffer(codec: OpenCodec, options: DiffOptions = {}): Diffe
     return snapshot.subarray(FRAME_BYTES, reader.pos)
   }
 
-  return { apply, sweepChild }
+  function standing(name: ModelName, previous: Buffer): Standing {
+    const { model, snapshot: spans } = scratches.get(name) as Scratch
+    const snapshot = codec.upgraded(previous)
+    readSnapshot(snapshot)
+    readSpans(model, snapshot, snap.recordStart, snapshot.length, spans)
+    return { isDeleted: isDeleted(model, { buf: snapshot, spans }), sourceOffset: snap.sourceOffset }
+  }
+
+  return { apply, removeAbsent, standing, applied }
 }
 
 function recordBytes({ buf, spans }: Encoded): Buffer {

@@ -1,4 +1,12 @@
-export { type ChildSweep, createDiffer, type Differ, type DiffOptions, type Outcome } from './apply.ts'
+export {
+  type Absence,
+  type Applied,
+  createDiffer,
+  type Differ,
+  type DiffOptions,
+  type Outcome,
+  type Standing,
+} from './apply.ts'
 export type { Op, SourcePosition } from './eventWriter.ts'
 export { diffField, diffRecords, pointerToken } from './fieldDiff.ts'
 export { jsonText } from './jsonText.ts'

@@ -253,16 +253,23 @@ export function naiveSweepChild(
   sweep: NaiveSweep,
   source: SourcePosition,
 ): NaiveResult {
-  const evidence = {
-    kind: 'absence',
-    detail: `not in the complete list of ${sweep.model} of ${sweep.parent_key}`,
-    pages: sweep.pages,
-    records: sweep.children.length,
-  }
+  const detail = `not in the complete list of ${sweep.model} of ${sweep.parent_key}`
+  return naiveRemove(model, snapshot, sweep, { detail, records: sweep.children.length }, source)
+}
+
+/** Ends a record that a complete list does not have, with that list as evidence. */
+export function naiveRemove(
+  model: ModelName,
+  snapshot: Snapshot,
+  sweep: NaiveSweep,
+  list: { readonly detail: string; readonly records: number | null },
+  source: SourcePosition,
+): NaiveResult {
+  const evidence = { kind: 'absence', detail: list.detail, pages: sweep.pages, records: list.records }
   const deletion: Observation = {
     integration_id: sweep.integration_id,
     kind: 1,
-    parent_key: sweep.parent_key,
+    parent_key: snapshot.parent_key,
     remote_version: null,
     fetch_started_at: sweep.fetch_started_at,
     observed_at: sweep.observed_at,
