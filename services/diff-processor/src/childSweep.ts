@@ -1,14 +1,21 @@
 import { TidemarkError } from '@tidemark/base'
 import { type OpenCodec, Writer } from '@tidemark/codec'
-import type { Differ, SourcePosition } from '@tidemark/diff'
-import { type Control, childPrefix, isModelName, PARENT_MODEL, parseRecordKey, type RecordKey } from '@tidemark/model'
-import type { Collector } from './slice.ts'
+import type { Absence, Differ, SourcePosition } from '@tidemark/diff'
+import {
+  type Control,
+  childPrefix,
+  isModelName,
+  type ModelName,
+  PARENT_MODEL,
+  parseRecordKey,
+  type RecordKey,
+} from '@tidemark/model'
+import type { SliceCollector } from './sliceOutput.ts'
 
-interface SweepContext {
+export interface SweepContext {
   readonly codec: OpenCodec
   readonly differ: Differ
-  readonly overlay: Collector['overlay']
-  readonly outcome: Collector['outcome']
+  readonly out: SliceCollector
 }
 
 /**
@@ -16,14 +23,11 @@ interface SweepContext {
  * survives. Throws VALUE_UNDECODABLE for a control record that makes no sense.
  */
 export function sweepChildren(
-  { codec, differ, overlay, outcome }: SweepContext,
-  value: Buffer,
+  context: SweepContext,
+  control: Control,
   source: SourcePosition,
   timestampMs: number,
 ): void {
-  const observed = codec.decodeObserved(value)
-  if (observed.kind !== 'control') return
-  const { control } = observed
   const { model, parent_key: parentKey } = control
   if (control.kind !== 'child_sweep') {
     throw new TidemarkError(
@@ -35,28 +39,42 @@ export function sweepChildren(
     throw new TidemarkError('VALUE_UNDECODABLE', `child sweep of ${model} names no parent of that model: ${parentKey}`)
   }
   const listed = new Set(control.children)
-  const sweep = {
-    fetchStartedAt: control.fetch_started_at,
-    observedAt: control.observed_at,
-    cause: causeOf(codec, control),
-  }
+  const absence = absenceOf(context.codec, control, {
+    kind: 'absence',
+    detail: `not in the complete list of ${model} of ${parentKey}`,
+    pages: control.pages,
+    records: control.children.length,
+  })
+  removeChildren(context, control, { model, parentKey: parentKey as RecordKey, listed }, absence, source, timestampMs)
+}
+
+/** Ends the children of one model under a parent, all but those that are listed. */
+export function removeChildren(
+  { differ, out }: SweepContext,
+  control: Control,
+  list: { readonly model: ModelName; readonly parentKey: RecordKey; readonly listed: ReadonlySet<string> },
+  absence: Absence,
+  source: SourcePosition,
+  timestampMs: number,
+): void {
+  const origin = { integrationId: control.integration_id, syncId: control.sync_id, kind: control.cause.kind }
   // Collected first: deleting while scanning would show the scan its own writes.
-  const children = [...overlay.scan(childPrefix(parentKey as RecordKey, model))]
+  const children = [...out.overlay.scan(childPrefix(list.parentKey, list.model))]
   for (const { key, value: snapshot } of children) {
-    if (listed.has(key.toString('utf8'))) continue
-    outcome(model, key, differ.sweepChild(model, snapshot, sweep, source), timestampMs)
+    if (list.listed.has(key.toString('utf8'))) continue
+    const outcome = differ.removeAbsent(list.model, snapshot, absence, source)
+    out.outcome(list.model, key, outcome, timestampMs)
+    if (outcome.kind === 'changed') out.tally.absence(list.model, origin, outcome)
   }
 }
 
-/** The control's cause, encoded, with the list itself as evidence. */
-function causeOf(codec: OpenCodec, control: Control): Buffer {
-  const evidence = {
-    kind: 'absence',
-    detail: `not in the complete list of ${control.model} of ${control.parent_key}`,
-    pages: control.pages,
-    records: control.children.length,
-  }
+/** What the control record says of a record that is missing, its cause with this evidence. */
+export function absenceOf(
+  codec: OpenCodec,
+  control: Control,
+  evidence: NonNullable<Control['cause']['evidence']>,
+): Absence {
   const writer = new Writer(256)
   codec.writeCause(writer, { ...control.cause, evidence })
-  return writer.take()
+  return { fetchStartedAt: control.fetch_started_at, observedAt: control.observed_at, cause: writer.take() }
 }

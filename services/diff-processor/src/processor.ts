@@ -1,4 +1,4 @@
-import { backoffMs, type Clock, classify, type Random } from '@tidemark/base'
+import { backoffMs, type Clock, classify, type Random, TidemarkError } from '@tidemark/base'
 import type { OpenCodec } from '@tidemark/codec'
 import { createDiffer, type DiffOptions } from '@tidemark/diff'
 import type { EventLog } from '@tidemark/log'
@@ -75,6 +75,7 @@ export function createProcessor(deps: ProcessorDeps, options: ProcessorOptions =
     turns: createTurns(options.batchesAtOnce ?? 1),
     foreign: createForeignSchemas(deps.schemas),
     statuses: new Map(),
+    partitionCount: partitionCounter(deps.log),
   }
   let running: Promise<void> | undefined
 
@@ -118,5 +119,15 @@ async function runShared(worker: Worker, signal: AbortSignal): Promise<void> {
       if (failure.code === 'LOG_CLOSED') return
       await clock.sleep(backoffMs(attempt, BACKOFF, random), signal)
     }
+  }
+}
+
+/** Partitions of ats.observed, which all topics have alike; they never change. */
+function partitionCounter(log: EventLog): () => Promise<number> {
+  let known: number | undefined
+  return async () => {
+    known ??= (await log.listTopics()).find(({ name }) => name === OBSERVED_TOPIC)?.partitions
+    if (known === undefined) throw new TidemarkError('TOPIC_UNKNOWN', `There is no topic ${OBSERVED_TOPIC}.`)
+    return known
   }
 }

@@ -14,7 +14,9 @@ import { OBSERVED_TOPIC } from '@tidemark/model'
 import type { Metrics } from '@tidemark/telemetry'
 import { type ForeignSchemas, UnknownSchema } from './foreignSchemas.ts'
 import { type PartitionStatus, PROCESSOR_GROUP, type ProcessorDeps, type ProcessorOptions } from './processor.ts'
-import { processSlice, type SliceCounts, type SliceLimits, type SliceResult } from './slice.ts'
+import { type Barrier, processSlice, type SliceLimits, type SliceResult } from './slice.ts'
+import type { SliceCounts } from './sliceOutput.ts'
+import { sweepPartition } from './sweep.ts'
 import type { Turns } from './turns.ts'
 
 /** Large slices pay: scattered state writes touch most pages of a partition's state whether a slice has two thousand records or twenty. */
@@ -49,6 +51,8 @@ export interface Worker extends ProcessorDeps {
   readonly foreign: ForeignSchemas
   readonly options: ProcessorOptions
   readonly statuses: Map<number, PartitionStatus>
+  /** Partitions of every topic; asked for once. */
+  readonly partitionCount: () => Promise<number>
 }
 
 function setStatus(worker: Worker, partition: number, change: Partial<PartitionStatus>): void {
@@ -89,10 +93,14 @@ async function runTask(worker: Worker, partition: number, signal: AbortSignal, o
     let position = task.position
     setStatus(worker, partition, { state: 'running', position, error: null })
     while (!signal.aborted) {
-      const { count, nextOffset, endOffset } = await worker.turns.run(() =>
+      const { count, nextOffset, endOffset, barrier } = await worker.turns.run(() =>
         unlessStalled(worker, `working on ${position}`, partition, step(worker, task, partition, position)),
       )
       position = nextOffset
+      if (barrier) {
+        await sweep(worker, task, partition, barrier)
+        position = barrier.record.offset + 1
+      }
       const lag = endOffset - position
       setStatus(worker, partition, { position, lag, error: null })
       if (count > 0) {
@@ -140,10 +148,25 @@ function unlessStalled<T>(
   })
 }
 
+/** Reads a part of the partition again, which takes as long as the run that is swept was. */
+async function sweep(worker: Worker, task: Task, partition: number, barrier: Barrier): Promise<void> {
+  const { log, codec, differ, options, metrics } = worker
+  const partitions = await worker.partitionCount()
+  const input = {
+    ...{ log, codec, differ, task, partition, partitions, barrier },
+    limits: options.limits ?? DEFAULT_LIMITS,
+    onCounts: (counts: SliceCounts) => count(metrics, counts),
+  }
+  const what = `sweeping at ${barrier.record.offset}`
+  await worker.turns.run(() => unlessStalled(worker, what, partition, sweepPartition(input), 30 * STALL_MS))
+}
+
 interface Step {
   readonly count: number
   readonly nextOffset: number
   readonly endOffset: number
+  /** Where it stopped, when it stopped before the end of what it read. */
+  readonly barrier: Barrier | null
 }
 
 async function step(worker: Worker, task: Task, partition: number, offset: number): Promise<Step> {
@@ -151,28 +174,32 @@ async function step(worker: Worker, task: Task, partition: number, offset: numbe
   const recordsMax = options.fetchMax ?? FETCH_MAX
   const bytesMax = options.fetchBytesMax ?? FETCH_BYTES_MAX
   const { records, ...rest } = await log.fetch({ topic: OBSERVED_TOPIC, partition, offset, recordsMax, bytesMax })
-  if (records.length > 0) await processBatch(worker, task, partition, records)
-  return { count: records.length, ...rest }
+  const barrier = records.length > 0 ? await processBatch(worker, task, partition, records) : null
+  return { count: records.length, ...rest, barrier, ...(barrier ? { nextOffset: barrier.record.offset } : {}) }
 }
 
+/** Works through the records, or up to the first barrier among them, which it returns. */
 async function processBatch(
   worker: Worker,
   task: Task,
   partition: number,
   records: readonly LogRecord[],
-): Promise<void> {
+): Promise<Barrier | null> {
   let position = (records[0] as { offset: number }).offset
   let done = 0
   // A batch that was begun is finished also when stopping: it is bounded, and its position is then whole.
   while (done < records.length) {
     const slice = await sliceOf(worker, task, partition, done === 0 ? records : records.slice(done))
+    if (slice.barrier && slice.position <= position) return slice.barrier
     if (slice.position <= position)
       throw new TidemarkError('INTERNAL', `a slice of partition ${partition} did not move on from ${position}`)
     await task.commit({ outputs: slice.outputs, state: slice.state, position: slice.position })
     position = slice.position
     while (done < records.length && (records[done] as { offset: number }).offset < position) done++
     count(worker.metrics, slice.counts)
+    if (slice.barrier) return slice.barrier
   }
+  return null
 }
 
 /** Ids that nothing is known about are asked for, each once, before anything is decided about their records. */
@@ -183,10 +210,11 @@ async function sliceOf(
   records: readonly LogRecord[],
 ): Promise<SliceResult> {
   const { codec, differ, foreign, options } = worker
+  const partitions = await worker.partitionCount()
   for (;;) {
     try {
       const limits = options.limits ?? DEFAULT_LIMITS
-      return processSlice({ codec, differ, state, partition, records, limits, foreign })
+      return processSlice({ codec, differ, state, partition, partitions, records, limits, foreign })
     } catch (error) {
       if (!(error instanceof UnknownSchema)) throw error
       await foreign.learn(error.id)
@@ -204,6 +232,7 @@ function count(metrics: Metrics, counts: SliceCounts): void {
     perModel.set(key, entry)
   }
   for (const { model, op, n } of perModel.values()) metrics.changes.inc({ model, op }, n)
+  for (const { integration, model, count: n } of counts.drift) metrics.drift.inc({ integration, model }, n)
   if (counts.outcomes.dead > 0)
     metrics.deadLetters.inc({ stage: 'diff', code: 'VALUE_UNDECODABLE' }, counts.outcomes.dead)
 }
