@@ -44,6 +44,8 @@ export interface Mapped {
   readonly records: readonly MappedRecord[]
   readonly childLists: readonly ChildList[]
   readonly failures: readonly MappingFailure[]
+  /** Models of which the page may hold records that it does not show: a run with such a page says nothing about what is gone. */
+  readonly incompleteModels?: readonly ModelName[]
 }
 
 export interface Page {
@@ -71,6 +73,8 @@ export interface FetchOptions {
   /** Only what changed since; absent: everything. */
   readonly updatedAfterMs?: number
   readonly signal: AbortSignal
+  /** Part of a full pass: leaves some of the provider's request quota to fetches that are not. */
+  readonly isBulk?: boolean
   /** Called before each wait and retry, for status and logs. */
   readonly onRetry?: (event: {
     readonly code: ErrorCode
@@ -78,6 +82,29 @@ export interface FetchOptions {
     readonly waitMs: number
     readonly attempt: number
   }) => void
+}
+
+/** Asks for single records of one model. */
+export interface PointReadOptions extends Pick<FetchOptions, 'integrationId' | 'signal' | 'onRetry'> {
+  readonly model: ModelName
+  /** Remote keys, as in {@link MappedRecord}; any number, asked for in batches. */
+  readonly remoteKeys: readonly string[]
+}
+
+/** The answer to a part of a point read. */
+export interface PointRead extends Page {
+  /**
+   * What was asked for and does not exist, as the provider says (404, 410, or not in a complete answer for these very keys). `record`
+   * holds the `id` where the provider's is kept.
+   */
+  readonly absent: readonly Pick<MappedRecord, 'remoteKey' | 'record'>[]
+}
+
+/** Reading records by their key, which proves whether they exist. */
+export interface PointReads {
+  readonly models: ReadonlySet<ModelName>
+  /** Answers in the order of the keys. Throws as `fetch` does; a key that an answer does not settle is neither observed nor absent. */
+  read(options: PointReadOptions): AsyncIterable<PointRead>
 }
 
 /** What a verified webhook asks for. */
@@ -126,6 +153,13 @@ export interface Source {
   readonly streams: readonly StreamName[]
   /** Models each stream is the origin of. */
   readonly modelsOf: (stream: StreamName) => readonly ModelName[]
+  /**
+   * `stable`: a record that exists throughout is on one of the pages, whatever changes meanwhile. `shifting`: it may be missed (page numbers,
+   * or cursors that may hide them), so what a listing of several pages lacks is a suspicion, to be confirmed before it is deleted.
+   */
+  readonly pagingOf: (stream: StreamName) => 'stable' | 'shifting'
+  /** null: the provider cannot be asked for single records; suspicions are then confirmed by a second complete run. */
+  readonly pointReads: PointReads | null
   /** Constant-time check over the raw bytes, before anything is parsed. */
   verifyWebhook(request: WebhookRequest): boolean
   /** Integration id if the (verified) body says one, without throwing; for keying ats.raw. */

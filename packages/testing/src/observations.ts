@@ -62,6 +62,20 @@ export interface ObservationSpec {
   readonly fields?: Partial<ObservationEnvelope>
 }
 
+export interface SweepSpec {
+  readonly kind: 'sweep_begin' | 'sweep_end' | 'sweep_apply'
+  readonly integrationId?: string
+  readonly model: ModelName
+  readonly syncId: string
+  /** When the run began. */
+  readonly fromMs: number
+  readonly atMs: number
+  /** By partition. */
+  readonly beginOffsets?: readonly number[]
+  readonly spared?: readonly string[]
+  readonly namesSuspects?: boolean
+}
+
 /** Builds values of ats.observed for tests and benchmarks. */
 export function observationBuilder(
   codec: ObservationEncoder,
@@ -75,6 +89,8 @@ export function observationBuilder(
     readonly children: readonly string[]
     readonly atMs: number
   }): Appendable
+  /** A control record of a sweep of a model, for every partition. */
+  sweep(spec: SweepSpec): Appendable[]
 } {
   return {
     observe({ integrationId = 'test:1', model, remote, atMs, record = {}, fields = {} }) {
@@ -114,6 +130,9 @@ export function observationBuilder(
         observed_at: atMs,
         pages: null,
         records: null,
+        begin_offset: null,
+        spared: [],
+        names_suspects: false,
         cause: TEST_CAUSE,
       })
       return {
@@ -123,6 +142,30 @@ export function observationBuilder(
         value,
         timestampMs: atMs,
       }
+    },
+    sweep({ integrationId = 'test:1', kind, model, syncId, fromMs, atMs, beginOffsets, spared = [], namesSuspects }) {
+      return Array.from({ length: partitions }, (_, partition) => ({
+        topic: 'ats.observed',
+        partition,
+        key: Buffer.from(integrationId),
+        value: codec.encode('Control', {
+          kind,
+          integration_id: integrationId,
+          model,
+          sync_id: syncId,
+          parent_key: null,
+          children: [],
+          fetch_started_at: fromMs,
+          observed_at: atMs,
+          pages: 2,
+          records: 7,
+          begin_offset: beginOffsets?.[partition] ?? null,
+          spared,
+          names_suspects: namesSuspects ?? false,
+          cause: { ...TEST_CAUSE, kind: 'full_sync', sync_id: syncId },
+        }),
+        timestampMs: atMs,
+      }))
     },
   }
 }

@@ -40,6 +40,8 @@ export interface ListRequest {
   readonly integrationId: string
   readonly signal: AbortSignal
   readonly onRetry?: FetchOptions['onRetry']
+  /** Leaves a part of the quota to requests that are not. */
+  readonly isBulk?: boolean
 }
 
 interface HttpAnswer {
@@ -65,6 +67,8 @@ export class KomboClient {
   readonly #agent: Agent
   /** No request is sent before this time; moved by rate limit headers of any answer. */
   #blockedUntilMs = 0
+  /** No bulk request is sent before this time. */
+  #bulkBlockedUntilMs = 0
 
   constructor(options: KomboOptions, deps: ConnectorDeps, limits: ClientLimits = CLIENT_LIMITS) {
     this.#options = options
@@ -123,7 +127,8 @@ export class KomboClient {
   async #waitForQuota(request: ListRequest, attempt: number): Promise<void> {
     request.signal.throwIfAborted()
     for (;;) {
-      const waitMs = this.#blockedUntilMs - this.#clock.now()
+      const untilMs = request.isBulk ? Math.max(this.#blockedUntilMs, this.#bulkBlockedUntilMs) : this.#blockedUntilMs
+      const waitMs = untilMs - this.#clock.now()
       if (waitMs <= 0) return
       const message = `${routeOf(request)}: waiting ${Math.ceil(waitMs / 1000)} s for Kombo's rate limit.`
       request.onRetry?.({ code: 'PROVIDER_RATE_LIMITED', message, waitMs, attempt })
@@ -145,6 +150,9 @@ export class KomboClient {
     }
     const quotaMs = rateLimitWaitMs(answer.headers)
     if (quotaMs !== undefined) this.#block(quotaMs)
+    const bulkMs = bulkWaitMs(answer.headers)
+    if (bulkMs !== undefined)
+      this.#bulkBlockedUntilMs = Math.max(this.#bulkBlockedUntilMs, this.#clock.now() + Math.ceil(bulkMs))
     const json = parseJson(answer.body)
     if (answer.status >= 200 && answer.status < 300 && !isErrorBody(json)) return readPage(answer, json, route)
     const verdict = judge({ route, status: answer.status, json })
@@ -265,6 +273,20 @@ function resetMs(headers: AnswerHeaders): number | undefined {
 /** How long to wait before the next request because the quota of the window is used up; undefined when it is not. */
 export function rateLimitWaitMs(headers: AnswerHeaders): number | undefined {
   return toNumber(headers['ratelimit-remaining']) === 0 ? resetMs(headers) : undefined
+}
+
+/** Share of a window's requests that full passes leave to what is live. */
+const LIVE_SHARE = 0.1
+
+/**
+ * How long bulk requests wait because what is left of the window belongs to live ones; undefined when enough is left. A full pass of a
+ * large integration uses up every window, and a webhook's fetch would wait for the next one.
+ */
+export function bulkWaitMs(headers: AnswerHeaders): number | undefined {
+  const limit = toNumber(headers['ratelimit-limit'])
+  const remaining = toNumber(headers['ratelimit-remaining'])
+  if (limit === undefined || remaining === undefined) return undefined
+  return remaining <= Math.floor(limit * LIVE_SHARE) ? resetMs(headers) : undefined
 }
 
 /** How long a refused request is to wait: `ratelimit-reset`, `retry-after-ms`, or `Retry-After` (seconds or HTTP date). */

@@ -49,8 +49,18 @@ class Collector implements Mapped {
   readonly records: MappedRecord[] = []
   readonly childLists: ChildList[] = []
   readonly failures: MappingFailure[] = []
+  readonly #incomplete = new Set<ModelName>()
   /** Questions already observed on this page: several jobs of a page may ask the same one. */
   readonly questions = new Set<string>()
+
+  get incompleteModels(): readonly ModelName[] {
+    return [...this.#incomplete]
+  }
+
+  /** Some of these records may exist and not be shown. */
+  incomplete(model: ModelName): void {
+    this.#incomplete.add(model)
+  }
 
   fail(model: ModelName, key: string | null, problem: string, item: unknown): void {
     const error = new TidemarkError(
@@ -82,6 +92,8 @@ function jsonOf(item: unknown): string {
 
 const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
 
+const isAbsent = (value: unknown): boolean => value === undefined || value === null
+
 const isId = (value: unknown): value is string => typeof value === 'string' && value !== ''
 
 /** The fields of a model that the JSON has, by the same name. */
@@ -102,7 +114,8 @@ export function mapPage(stream: KomboStream, results: readonly unknown[]): Mappe
       out.fail(STREAM_MODELS[stream][0], null, `cannot be mapped: ${(error as Error).message}`, item)
     }
   }
-  return { records: out.records, childLists: out.childLists, failures: out.failures }
+  const { records, childLists, failures, incompleteModels } = out
+  return { records, childLists, failures, incompleteModels }
 }
 
 /** The row's time of change orders its states; a row with one that is no time is not what Kombo documents. */
@@ -188,7 +201,7 @@ interface ChildRule {
   /** The children of one entry; null when the entry does not deliver this model; throws a RangeError with the problem. */
   readonly map: (parentId: string, entry: Json, index: number) => readonly Child[] | null
   /** Records of their own that the entry is the only source of. */
-  readonly entities?: (entry: Json, out: Collector) => void
+  readonly entities?: { readonly model: ModelName; readonly collect: (entry: Json, out: Collector) => void }
 }
 
 interface Child {
@@ -198,9 +211,11 @@ interface Child {
 
 function mapChildren(rule: ChildRule, parentId: string, parent: Json, out: Collector): void {
   const entries = parent[rule.list]
-  if (entries === undefined || entries === null) return
   const parentKey = remoteKey(parentId)
   if (!Array.isArray(entries)) {
+    // A deleted row may be blank, and its lists with it.
+    if (rule.entities && isAbsent(parent['remote_deleted_at'])) out.incomplete(rule.entities.model)
+    if (entries === undefined || entries === null) return
     out.fail(rule.model, parentKey, `\`${rule.list}\` is no list`, entries)
     return
   }
@@ -211,7 +226,7 @@ function mapChildren(rule: ChildRule, parentId: string, parent: Json, out: Colle
       if (!isJson(entry)) throw new RangeError(`\`${rule.list}/${index}\` is no object`)
       const children = rule.map(parentId, entry, index)
       if (children === null) complete = false
-      rule.entities?.(entry, out)
+      rule.entities?.collect(entry, out)
       for (const child of children ?? []) {
         if (keys.has(child.key)) continue
         keys.add(child.key)
@@ -229,6 +244,7 @@ function mapChildren(rule: ChildRule, parentId: string, parent: Json, out: Colle
       out.fail(rule.model, parentKey, error.message, entry)
     }
   }
+  if (!complete && rule.entities) out.incomplete(rule.entities.model)
   if (complete)
     out.childLists.push({
       parentModel: rule.parentModel,
@@ -297,11 +313,14 @@ const jobQuestions: ChildRule = {
   list: 'screening_questions',
   parentModel: 'jobs',
   model: 'job-screening-questions',
-  entities: (entry, out) => {
-    const id = idOf(entry, 'a screening question')
-    if (out.questions.has(id)) return
-    out.questions.add(id)
-    out.records.push(entity('screening-questions', id, entry, questionFormat(entry)))
+  entities: {
+    model: 'screening-questions',
+    collect(entry, out) {
+      const id = idOf(entry, 'a screening question')
+      if (out.questions.has(id)) return
+      out.questions.add(id)
+      out.records.push(entity('screening-questions', id, entry, questionFormat(entry)))
+    },
   },
   map: (jobId, entry) => {
     const id = idOf(entry, 'a screening question')

@@ -1,5 +1,5 @@
 import { seededRandom } from '@tidemark/base'
-import type { FetchOptions, Page, Source } from '@tidemark/connector'
+import type { FetchOptions, Page, PointRead, Source } from '@tidemark/connector'
 import { drive } from '@tidemark/connector/contract'
 import { ManualClock } from '@tidemark/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -110,6 +110,16 @@ describe('rate limits', () => {
     await fetchAll()
     const { pages } = await fetchAll({ stream: 'roles' })
     expect((pages[0]?.requestedAtMs ?? 0) - START).toBeGreaterThanOrEqual(10_000)
+  })
+
+  it('keep a tenth of the window for what is live: a complete run waits for the next one, a webhook does not', async () => {
+    const headers = { 'ratelimit-limit': '300', 'ratelimit-remaining': '30', 'ratelimit-reset': '40' }
+    answers({ ...page([{ id: 'a' }]), headers }, { ...page([{ id: 'b' }]), headers }, page([{ id: 'c' }]))
+    await fetchAll({ isBulk: true })
+    const live = await fetchAll({ stream: 'roles', updatedAfterMs: START })
+    expect((live.pages[0]?.requestedAtMs ?? 0) - START).toBeLessThan(40_000)
+    const next = await fetchAll({ isBulk: true })
+    expect((next.pages[0]?.requestedAtMs ?? 0) - START).toBeGreaterThanOrEqual(40_000)
   })
 
   it('are waited for a bounded number of times', async () => {
@@ -224,5 +234,57 @@ describe('listings without end', () => {
     fake.answer = (_request, count) => page([], `c${count}`)
     expect((await fetchAll()).error).toMatchObject({ code: 'PROVIDER_ANSWER_INVALID' })
     expect(fake.seen).toHaveLength(3)
+  })
+})
+
+describe('point reads', () => {
+  const read = async (remoteKeys: readonly string[]): Promise<PointRead[]> => {
+    const all: PointRead[] = []
+    const options = {
+      integrationId: 'join:abc',
+      model: 'tags',
+      remoteKeys,
+      signal: new AbortController().signal,
+    } as const
+    for await (const answer of source.pointReads?.read(options) ?? []) all.push(answer)
+    return all
+  }
+
+  it('ask for the ids, deleted ones too, and tell which do not exist; a row that cannot be mapped exists', async () => {
+    answers(
+      page([
+        { id: 'a', name: 'A' },
+        { id: 'b', changed_at: 'never' },
+      ]),
+    )
+    const [answer] = await read(['a', 'b', 'c'])
+    expect(fake.seen[0]).toMatchObject({ path: '/v1/ats/tags', query: { ids: 'a,b,c', include_deleted: 'true' } })
+    expect(answer?.mapped.records.map(({ remoteKey }) => remoteKey)).toEqual(['a'])
+    expect(answer?.absent).toEqual([{ remoteKey: 'c', record: { id: 'c' } }])
+  })
+
+  it('go in batches that fit into one page', async () => {
+    fake.answer = ({ query }) => page((query['ids'] ?? '').split(',').map((id) => ({ id })))
+    const all = await read(Array.from({ length: 250 }, (_, i) => `t${i}`))
+    expect(all.map(({ mapped }) => mapped.records.length)).toEqual([100, 100, 50])
+    expect(all.flatMap(({ absent }) => absent)).toEqual([])
+  })
+
+  it.each([
+    ['rows that were not asked for', page([{ id: 'z' }])],
+    ['more than one page', page([{ id: 'a' }], 'more')],
+  ])('prove nothing when the answer has %s', async (_, answer) => {
+    answers(answer)
+    await expect(read(['a', 'b'])).rejects.toMatchObject({ code: 'PROVIDER_ANSWER_INVALID' })
+  })
+
+  it('say nothing about a listing that is not offered', async () => {
+    answers(failure(404, 'INTEGRATION.MODEL_NOT_AVAILABLE'))
+    expect((await read(['a']))[0]).toMatchObject({ absent: [] })
+  })
+
+  it('are not offered for what has no listing of its own', async () => {
+    expect(source.pointReads?.models.has('screening-questions')).toBe(false)
+    expect(source.pagingOf('jobs')).toBe('shifting')
   })
 })

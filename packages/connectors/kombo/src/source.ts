@@ -1,8 +1,10 @@
 import type { ConnectorDeps, FetchOptions, Page, Source } from '@tidemark/connector'
 import { CLIENT_LIMITS, type ClientLimits, KomboClient, type ListAnswer } from './client.ts'
 import { CURSOR_LIMITS, CursorGuard, type CursorLimits, updatedAfterParam } from './cursor.ts'
-import { isKomboStream, type KomboStream, mapPage, STREAM_MODELS } from './mapping.ts'
+import { isKomboStream, STREAM_MODELS } from './mapping.ts'
 import type { KomboOptions } from './options.ts'
+import { toPage } from './page.ts'
+import { createPointReads } from './pointReads.ts'
 import { integrationOf, readWebhook, verify } from './webhook.ts'
 
 /** Rows a page; Kombo's maximum and its recommendation. */
@@ -26,6 +28,9 @@ export function createSource(
     acceptsNewIntegrations: true,
     streams: Object.keys(STREAM_MODELS),
     modelsOf: (stream) => (isKomboStream(stream) ? STREAM_MODELS[stream] : []),
+    // Kombo's sample cursor holds a page number, so rows may be missed while others change (inferred).
+    pagingOf: () => 'shifting',
+    pointReads: createPointReads(client),
     verifyWebhook: (request) => verify(options.webhookSecret, request),
     integrationOf: (request) => integrationOf(request.rawBody),
     readWebhook: (request) => readWebhook(request.rawBody),
@@ -49,18 +54,10 @@ async function* fetchPages(client: KomboClient, options: FetchOptions, limits: C
       integrationId: options.integrationId,
       signal: options.signal,
       onRetry: options.onRetry,
+      isBulk: options.isBulk ?? false,
     })
     if (answer.kind === 'page') guard.advance(answer.route, answer.results.length, answer.next)
     yield toPage(stream, answer)
     cursor = answer.kind === 'page' ? answer.next : null
   } while (cursor !== null)
-}
-
-function toPage(stream: KomboStream, answer: ListAnswer): Page {
-  const { route, status, headers, body, requestedAtMs, receivedAtMs } = answer
-  return {
-    ...{ route, status, headers, body, requestedAtMs, receivedAtMs, total: null },
-    mapped: answer.kind === 'page' ? mapPage(stream, answer.results) : { records: [], childLists: [], failures: [] },
-    notOffered: answer.kind === 'not_offered' ? answer.message : null,
-  }
 }
