@@ -13,6 +13,10 @@ export interface Metrics {
   readonly projected: Counter<'model'>
   readonly lag: Gauge<'service' | 'partition'>
   readonly providerRequests: Histogram<'source' | 'stream'>
+  readonly sweeps: Counter<'state'>
+  readonly heldSweeps: Gauge
+  readonly watermark: Gauge<'integration' | 'model'>
+  readonly drift: Counter<'integration' | 'model'>
 }
 
 export function createMetrics(): Metrics {
@@ -78,6 +82,29 @@ export function createMetrics(): Metrics {
       name: 'tidemark_provider_request_seconds',
       help: 'Requests to providers',
       labelNames: ['source', 'stream'],
+      registers,
+    }),
+    sweeps: new Counter({
+      name: 'tidemark_sweeps_total',
+      help: 'What complete runs came to, by model: NOTHING, DELETED, HELD, UNCONFIRMED, SKIPPED',
+      labelNames: ['state'],
+      registers,
+    }),
+    heldSweeps: new Gauge({
+      name: 'tidemark_held_sweeps',
+      help: 'Mass deletions that wait for a decision: tidemark sync held',
+      registers,
+    }),
+    watermark: new Gauge({
+      name: 'tidemark_watermark_seconds',
+      help: 'Unix time up to which every change of the provider is in the log',
+      labelNames: ['integration', 'model'],
+      registers,
+    }),
+    drift: new Counter({
+      name: 'tidemark_drift_records_total',
+      help: 'Changes that only a scheduled full pass found: what lost webhooks would have cost',
+      labelNames: ['integration', 'model'],
       registers,
     }),
   }

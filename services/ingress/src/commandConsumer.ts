@@ -1,13 +1,14 @@
 import { type Clock, classify, TidemarkError } from '@tidemark/base'
 import type { Codec } from '@tidemark/codec'
 import type { EventLog, LogRecord } from '@tidemark/log'
-import { COMMANDS_TOPIC, type Command } from '@tidemark/model'
+import { COMMANDS_TOPIC, type Command, parseSweepReport, syncEvent } from '@tidemark/model'
 import type { Logger, Metrics } from '@tidemark/telemetry'
 import type { NamedSource } from './fetchStream.ts'
 import type { Integrations } from './integrations.ts'
 import { deadLetterRecord } from './observe.ts'
 import type { Run } from './runs.ts'
-import { syncEvent } from './runs.ts'
+import type { IngressState } from './state.ts'
+import type { SweepCoordinator } from './sweeps/coordinator.ts'
 import type { SyncLog } from './syncLog.ts'
 import type { Syncs } from './syncs.ts'
 
@@ -21,12 +22,21 @@ export interface CommandConsumerDeps {
   readonly integrations: Integrations
   readonly syncs: Syncs
   readonly syncLog: SyncLog
+  readonly state: IngressState
+  readonly sweeps: Pick<SweepCoordinator, 'answer' | 'decide'>
 }
 
 /** Commands of a partition whose runs are not finished; more are not read. */
 const OUTSTANDING_MAX = 100
 
 const SYNC_KINDS: Readonly<Record<string, boolean>> = { sync_full: true, sync_delta: false }
+
+const KINDS: ReadonlySet<string> = new Set([
+  ...Object.keys(SYNC_KINDS),
+  'confirm_absence',
+  'held_confirm',
+  'held_discard',
+])
 
 /**
  * Carries out commands of ats.commands. A sync command opens one run per integration whose id is the command's, so that whoever asked
@@ -37,6 +47,8 @@ export class CommandConsumer {
   readonly #signal: AbortSignal
   /** By partition: offsets whose runs are not finished. */
   readonly #outstanding = new Map<number, Map<number, Promise<void>>>()
+  /** By partition: offsets of answers to sweeps that nothing was concluded from yet. Bounded by what is swept at a time. */
+  readonly #answers = new Map<number, Set<number>>()
 
   constructor(deps: CommandConsumerDeps, signal: AbortSignal) {
     this.#deps = deps
@@ -45,7 +57,7 @@ export class CommandConsumer {
 
   /** The lowest offset of a partition whose command is not done; undefined when there is none. */
   lowestHold(partition: number): number | undefined {
-    const offsets = [...(this.#outstanding.get(partition)?.keys() ?? [])]
+    const offsets = [...(this.#outstanding.get(partition)?.keys() ?? []), ...(this.#answers.get(partition) ?? [])]
     return offsets.length === 0 ? undefined : Math.min(...offsets)
   }
 
@@ -60,6 +72,8 @@ export class CommandConsumer {
       await this.#deadLetter(classify(thrown), partition, record)
       return
     }
+    if (command.kind === 'confirm_absence') return await this.#answer(command, partition, record)
+    if (command.kind === 'held_confirm' || command.kind === 'held_discard') return await this.#decide(command)
     const runs = await this.#begin(command)
     const held = this.#outstanding.get(partition) ?? new Map<number, Promise<void>>()
     this.#outstanding.set(partition, held)
@@ -69,6 +83,34 @@ export class CommandConsumer {
     })
     held.set(record.offset, done)
     if (held.size >= OUTSTANDING_MAX) await this.#oneOf(held)
+  }
+
+  async #answer(command: Command, partition: number, record: LogRecord): Promise<void> {
+    const { integration_id: integrationId, payload } = command
+    try {
+      const report = parseSweepReport(payload)
+      const offsets = this.#answers.get(partition) ?? new Set<number>()
+      this.#answers.set(partition, offsets)
+      offsets.add(record.offset)
+      this.#deps.sweeps.answer(integrationId ?? '', report, () => offsets.delete(record.offset))
+    } catch (thrown) {
+      await this.#deadLetter(classify(thrown), partition, record)
+    }
+  }
+
+  /** Its payload names the model and the run: a decision never hits a sweep that nobody has seen. */
+  async #decide({ id, kind, integration_id: integrationId, payload, actor }: Command): Promise<void> {
+    const { state, sweeps, logger } = this.#deps
+    const { model, sync_id: syncId } = JSON.parse(payload ?? '{}') as {
+      readonly model?: string
+      readonly sync_id?: string
+    }
+    const held = state.heldSweep(integrationId ?? '', model ?? '')
+    if (held && held.syncId === syncId) return await sweeps.decide(held, kind === 'held_confirm', actor)
+    logger.warn(
+      { command: id, integration_id: integrationId, model, sync_id: syncId },
+      'no such sweep is held any more',
+    )
   }
 
   async #oneOf(held: ReadonlyMap<number, Promise<void>>): Promise<void> {
@@ -86,7 +128,14 @@ export class CommandConsumer {
     logger.info({ command: command.id, kind: command.kind, integrations: targets.length }, 'sync was asked for')
     return targets.flatMap(({ id, source: { name, source } }) => {
       const full = SYNC_KINDS[command.kind] === true
-      const ask = { source: name, integrationId: id, streams: source.streams, full, runId: command.id }
+      const ask = {
+        source: name,
+        integrationId: id,
+        streams: source.streams,
+        full,
+        runId: command.id,
+        reason: 'request',
+      } as const
       return syncs.ask(ask) ?? []
     })
   }
@@ -123,7 +172,7 @@ export class CommandConsumer {
 }
 
 function requireKnownKind(command: Command): void {
-  if (Object.hasOwn(SYNC_KINDS, command.kind)) return
+  if (KINDS.has(command.kind)) return
   throw new TidemarkError(
     'REQUEST_INVALID',
     `The command ${command.id} has the kind ${command.kind}, which this version does not know.`,

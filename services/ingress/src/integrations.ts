@@ -1,7 +1,6 @@
-import type { SyncEvent } from '@tidemark/model'
+import { type SyncEvent, syncEvent } from '@tidemark/model'
 import type { Logger } from '@tidemark/telemetry'
 import type { NamedSource } from './fetchStream.ts'
-import { syncEvent } from './runs.ts'
 import type { IngressState } from './state.ts'
 import type { SyncLog } from './syncLog.ts'
 import type { Syncs } from './syncs.ts'
@@ -47,11 +46,12 @@ export class Integrations {
    * integrations that appear.
    */
   catchUp(id: string, { name, source }: NamedSource): void {
+    const base = { source: name, integrationId: id }
     const isNew = (stream: string): boolean => this.#deps.state.watermark(id, stream) === undefined
     const fresh = source.streams.filter(isNew)
     const known = source.streams.filter((stream) => !isNew(stream))
-    if (known.length > 0) this.#deps.syncs.ask({ source: name, integrationId: id, streams: known, full: false })
-    if (fresh.length > 0) this.#deps.syncs.ask({ source: name, integrationId: id, streams: fresh, full: true })
+    if (known.length > 0) this.#deps.syncs.ask({ ...base, streams: known, full: false, reason: 'restart' })
+    if (fresh.length > 0) this.#deps.syncs.ask({ ...base, streams: fresh, full: true, reason: 'first' })
   }
 
   /** A verified webhook names an integration that is not read yet. True when it is from now on. */

@@ -1,9 +1,8 @@
 import type { Clock } from '@tidemark/base'
 import type { Codec } from '@tidemark/codec'
 import { type EventLog, readRange } from '@tidemark/log'
-import { COMMANDS_TOPIC } from '@tidemark/model'
+import { COMMANDS_TOPIC, syncEvent } from '@tidemark/model'
 import type { Logger } from '@tidemark/telemetry'
-import { syncEvent } from './runs.ts'
 import type { IngressState } from './state.ts'
 import type { SyncLog } from './syncLog.ts'
 

@@ -46,12 +46,19 @@ export function count(tally: Tally, model: ModelName, outcome: keyof ModelTally,
   tally.set(model, entry)
 }
 
+/** A record that is listed, but could not be read; null where not even that is known. */
+export interface Unread {
+  readonly model: ModelName | null
+  readonly key: string | null
+}
+
 export interface Observed {
   /** Observations in the order of the records, then control records, then dead letters. */
   readonly appends: readonly AppendRecord[]
   readonly tally: Tally
   /** Codes of the dead letters, for metrics. */
   readonly deadLetters: readonly { readonly stage: string; readonly code: string }[]
+  readonly unread: readonly Unread[]
 }
 
 /** Encodes what was mapped; pure. Never throws for a record, whatever it holds. */
@@ -70,8 +77,16 @@ export function observe(codec: Codec, partitions: number, mapped: Mapped, sighti
     if (letter.model !== null) count(tally, letter.model, 'failed')
     appends.push(encodeLetter(codec, letter, sighting))
   }
-  return { appends, tally, deadLetters: letters.map(({ stage, error }) => ({ stage, code: error.code })) }
+  return {
+    appends,
+    tally,
+    deadLetters: letters.map(({ stage, error }) => ({ stage, code: error.code })),
+    unread: letters.map((letter) => ({ model: letter.model, key: keyOf(letter, sighting.integrationId) })),
+  }
 }
+
+const keyOf = ({ key, model, remoteKey: remote }: Letter, integrationId: string): string | null =>
+  key ?? (model === null || remote === null ? null : recordKey(integrationId, model, remote))
 
 interface Letter extends MappingFailure {
   readonly stage: 'mapping' | 'encoding'
@@ -144,6 +159,9 @@ function encodeChildList(codec: Codec, partitions: number, list: ChildList, sigh
     pages: null,
     records: null,
     cause: sighting.cause,
+    begin_offset: null,
+    spared: [],
+    names_suspects: false,
   }
   return {
     topic: OBSERVED_TOPIC,
@@ -162,11 +180,7 @@ function encodeLetter(codec: Codec, letter: Letter, sighting: Sighting): AppendR
     source: sighting.source,
     integrationId: sighting.integrationId,
     model: letter.model,
-    recordKey:
-      letter.key ??
-      (letter.model === null || letter.remoteKey === null
-        ? null
-        : recordKey(sighting.integrationId, letter.model, letter.remoteKey)),
+    recordKey: keyOf(letter, sighting.integrationId),
     topic: RAW_TOPIC,
     position: raw,
     atMs: sighting.observedAtMs,

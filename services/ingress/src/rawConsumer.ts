@@ -6,14 +6,13 @@ import { classify, TidemarkError } from '@tidemark/base'
 import type { Codec } from '@tidemark/codec'
 import type { WebhookEffect, WebhookReading, WebhookRequest } from '@tidemark/connector'
 import { type EventLog, type LogRecord, readRange } from '@tidemark/log'
-import { DEAD_LETTERS_TOPIC, RAW_TOPIC, type Raw, type RawPosition, type SyncEvent } from '@tidemark/model'
+import { DEAD_LETTERS_TOPIC, RAW_TOPIC, type Raw, type RawPosition, type SyncEvent, syncEvent } from '@tidemark/model'
 import type { Logger, Metrics } from '@tidemark/telemetry'
 import { Deduper } from './dedupe.ts'
 import { countObserved, type NamedSource } from './fetchStream.ts'
 import { adoptionEvent, type Integrations } from './integrations.ts'
 import { deadLetterRecord, observe } from './observe.ts'
 import { isUsableIntegrationId } from './raw.ts'
-import { syncEvent } from './runs.ts'
 import type { IngressState } from './state.ts'
 import type { SyncLog } from './syncLog.ts'
 import type { Syncs } from './syncs.ts'
@@ -164,7 +163,13 @@ export class RawConsumer {
         return
       }
     }
-    const ask = { source: from.name, integrationId: id, streams: effect.streams, full: false }
+    const ask = {
+      source: from.name,
+      integrationId: id,
+      streams: effect.streams,
+      full: false,
+      reason: 'webhook',
+    } as const
     syncs.ask({ ...ask, trigger: { eventName, eventId }, hold: position })
   }
 

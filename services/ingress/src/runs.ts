@@ -7,15 +7,18 @@
  * A quiet run is a retry: it is announced only when it brings something new, a first page or another failure than before. So a
  * provider that is down for days does not fill the topic.
  */
-import type { Clock, TidemarkError } from '@tidemark/base'
-import type { ModelName, SyncEvent } from '@tidemark/model'
+import { type Clock, classify, type TidemarkError } from '@tidemark/base'
+import { type ModelName, modelCount, type SyncEvent, syncEvent } from '@tidemark/model'
 import type { Logger } from '@tidemark/telemetry'
 import { count, type Tally } from './observe.ts'
 import type { SyncLog } from './syncLog.ts'
 
-export type Outcome = 'SUCCEEDED' | 'FAILED' | 'CANCELLED' | 'AUTHENTICATION_FAILED'
+export type Outcome = 'SUCCEEDED' | 'FAILED' | 'CANCELLED' | 'TIMED_OUT' | 'AUTHENTICATION_FAILED'
 
 export type RunState = Outcome | 'PARTIALLY_FAILED'
+
+/** Why a run began. */
+export type RunReason = 'first' | 'schedule' | 'request' | 'webhook' | 'restart' | 'retry'
 
 export interface RunSpec {
   readonly id: string
@@ -24,6 +27,7 @@ export interface RunSpec {
   readonly kind: 'full' | 'delta'
   readonly streams: readonly string[]
   readonly quiet?: boolean
+  readonly reason: RunReason
 }
 
 export interface StreamResult {
@@ -51,6 +55,7 @@ export class Run {
   #finished = false
   #progressAtMs: number
   #pendingReported = false
+  readonly #beforeSuccess: (() => Promise<readonly ModelName[]>)[] = []
 
   constructor(spec: RunSpec, deps: { readonly syncs: SyncLog; readonly clock: Clock; readonly logger: Logger }) {
     this.spec = spec
@@ -70,7 +75,7 @@ export class Run {
     if (this.#announced) return
     this.#announced = true
     this.#progressAtMs = this.#clock.now()
-    this.#report(this.#event({ event: 'started', streams: this.spec.streams }))
+    this.#report(this.#event({ event: 'started', streams: this.spec.streams, reason: this.spec.reason }))
   }
 
   /** A page of a stream is stored. Written as `progress` at most once a second. */
@@ -85,6 +90,11 @@ export class Run {
     if (now - this.#progressAtMs < PROGRESS_EVERY_MS) return
     this.#progressAtMs = now
     this.#report(this.#event({ event: 'progress', stream, pages: this.#pages, counts: countsOf(this.#tally) }))
+  }
+
+  /** To be done when all streams of the run have succeeded, before that is said; returns the models that are swept from then on. */
+  beforeSuccess(work: () => Promise<readonly ModelName[]>): void {
+    this.#beforeSuccess.push(work)
   }
 
   /** The last page of a stream is stored. Durable when resolved, and with it the watermark. */
@@ -102,18 +112,18 @@ export class Run {
         message: result.message,
       }),
     )
-    this.#settle(stream, 'SUCCEEDED', null)
+    await this.#settle(stream, 'SUCCEEDED', null)
   }
 
   /** A stream has failed for this run. `isNews` is false when a retry failed as the try before it did. */
   failed(stream: string, error: TidemarkError, isNews: boolean): void {
-    const state = error.code === 'PROVIDER_AUTHENTICATION' ? 'AUTHENTICATION_FAILED' : 'FAILED'
+    const state = outcomeOf(error)
     if (isNews) this.announce()
     if (this.#announced)
       this.#report(
         this.#event({ event: 'stream_finished', stream, state, error_code: error.code, message: error.message }),
       )
-    this.#settle(stream, state, error)
+    void this.#settle(stream, state, error)
   }
 
   /** The provider is not ready; the run waits. Written once a run. */
@@ -122,26 +132,36 @@ export class Run {
     this.#pendingReported = true
     this.announce()
     this.#report(
-      this.#event({ event: 'progress', stream, state: 'PENDING', error_code: error.code, message: error.message }),
+      this.#event({
+        ...{ event: 'progress', stream, state: 'PENDING', error_code: error.code, message: error.message },
+        details: typeof error.fields['provider_code'] === 'string' ? error.fields['provider_code'] : null,
+      }),
     )
   }
 
   /** The stream will not be fetched: its integration is gone, or the process stops. */
   cancelled(stream: string): void {
-    this.#settle(stream, 'CANCELLED', null)
+    void this.#settle(stream, 'CANCELLED', null)
   }
 
-  #settle(stream: string, outcome: Outcome, error: TidemarkError | null): void {
+  async #settle(stream: string, outcome: Outcome, error: TidemarkError | null): Promise<void> {
     if (this.#outcomes.get(stream) !== null) return
     this.#outcomes.set(stream, outcome)
-    this.#finishIfDone(error)
-  }
-
-  #finishIfDone(error: TidemarkError | null): void {
     const outcomes = [...this.#outcomes.values()]
     if (this.#finished || outcomes.includes(null)) return
-    const state = stateOf(outcomes as Outcome[])
     this.#finished = true
+    const state = stateOf(outcomes as Outcome[])
+    if (state !== 'SUCCEEDED') return this.#finish(state, error)
+    try {
+      const swept: ModelName[] = []
+      for (const work of this.#beforeSuccess) swept.push(...(await work()))
+      this.#finish(state, null, swept)
+    } catch (thrown) {
+      this.#finish('FAILED', classify(thrown))
+    }
+  }
+
+  #finish(state: RunState, error: TidemarkError | null, swept: readonly ModelName[] = []): void {
     if (this.#announced)
       this.#report(
         this.#event({
@@ -151,6 +171,7 @@ export class Run {
           counts: countsOf(this.#tally),
           error_code: error?.code ?? null,
           message: error?.message ?? null,
+          details: swept.length === 0 ? null : JSON.stringify({ swept }),
         }),
       )
     this.#resolveFinished(state)
@@ -176,36 +197,23 @@ export class Run {
   }
 }
 
+function outcomeOf({ code }: TidemarkError): Outcome {
+  if (code === 'PROVIDER_AUTHENTICATION') return 'AUTHENTICATION_FAILED'
+  return code === 'SYNC_TIMED_OUT' ? 'TIMED_OUT' : 'FAILED'
+}
+
 /** Overall state of a run from its streams'. */
 export function stateOf(outcomes: readonly Outcome[]): RunState {
   const first = outcomes[0]
   if (first === undefined) return 'SUCCEEDED'
   if (outcomes.every((outcome) => outcome === first)) return first
   if (outcomes.includes('SUCCEEDED')) return 'PARTIALLY_FAILED'
-  return outcomes.includes('AUTHENTICATION_FAILED') ? 'AUTHENTICATION_FAILED' : 'FAILED'
+  if (outcomes.includes('AUTHENTICATION_FAILED')) return 'AUTHENTICATION_FAILED'
+  return outcomes.includes('FAILED') ? 'FAILED' : 'TIMED_OUT'
 }
 
 /** Counts per model, in model name order. */
 export function countsOf(tally: Tally): SyncEvent['counts'] {
   const entries = [...tally].sort(([a], [b]) => (a < b ? -1 : 1)) as [ModelName, { observed: number; failed: number }][]
-  return entries.map(([model, { observed, failed }]) => ({ model, observed, failed }))
-}
-
-/** A sync event with everything absent null. */
-export function syncEvent(
-  fields: Partial<SyncEvent> & Pick<SyncEvent, 'source' | 'integration_id' | 'event' | 'at'>,
-): SyncEvent {
-  return {
-    sync_id: null,
-    kind: null,
-    stream: null,
-    streams: [],
-    state: null,
-    watermark: null,
-    pages: null,
-    counts: [],
-    error_code: null,
-    message: null,
-    ...fields,
-  }
+  return entries.map(([model, { observed, failed }]) => modelCount({ model, observed, failed }))
 }

@@ -137,6 +137,29 @@ describe('lanes', () => {
     expect(running.map(({ key }) => key)).toEqual(['i/f1', 'i/d2'])
   })
 
+  it('give the next slot to the integration with the fewest fetches in flight, however many another one waits with', async () => {
+    const { scheduler, id, full, running } = setUp(3)
+    for (const stream of ['a', 'b', 'c', 'd']) scheduler.submit(id(stream, 'large'), full(stream))
+    scheduler.submit(id('a', 'small'), full('x'))
+    expect(running.map(({ key }) => key)).toEqual(['large/a', 'large/b'])
+    await running[0]?.end()
+    expect(running.map(({ key }) => key)).toEqual(['large/b', 'small/a'])
+    await running[1]?.end()
+    expect(running.map(({ key }) => key)).toEqual(['large/b', 'large/c'])
+  })
+
+  it('let what has changed be fetched beside a complete fetch of the same stream', async () => {
+    const { scheduler, id, hint, full, running } = setUp(2)
+    scheduler.submit(id('a'), full('f'))
+    scheduler.submit(id('a'), hint('h'))
+    scheduler.submit(id('a'), hint('h2'))
+    expect(running.map(({ request }) => request.names)).toEqual([['f'], ['h']])
+    expect(scheduler.fullStartedAtMs(id('a'))).toBe(0)
+    expect(scheduler.view(id('a'))?.state).toBe('running')
+    await running[1]?.end()
+    expect(running.map(({ request }) => request.names)).toEqual([['f'], ['h2']])
+  })
+
   it('still run full fetches when there is only one slot', () => {
     const { scheduler, id, full, running } = setUp(1)
     scheduler.submit(id('f'), full('f'))
@@ -252,7 +275,8 @@ it('serves every request by a fetch that begins after it, whatever fails in betw
           await (one.do === 'end' ? fetch?.end() : fetch?.fail(one.code))
         }
         expect(running.length).toBeLessThanOrEqual(2)
-        expect(new Set(running.map(({ key }) => key)).size).toBe(running.length)
+        // A complete fetch and one of what has changed go on beside each other.
+        expect(new Set(running.map(({ key, request }) => `${key} ${request.full}`)).size).toBe(running.length)
       }
       for (let rounds = 0; rounds < 50 && [...scheduler.outstanding()].length > 0; rounds++) {
         for (const fetch of [...running]) {

@@ -1,6 +1,7 @@
 /**
- * Decides which stream is fetched when. Per (integration, stream) at most one fetch is in flight and at most one request is pending;
- * further requests join the pending one, whose fetch therefore begins after all of them.
+ * Decides which stream is fetched when. Per (integration, stream) at most one complete fetch and one of what has changed are in flight, and at
+ * most one request of each kind is pending; further ones join it, and its fetch therefore begins after all of them. That the two kinds do not
+ * wait for each other is what lets a webhook overtake a complete fetch of the very same listing.
  *
  *   idle --submit--> ready --start--> running --ok--> idle, or ready when a request came meanwhile
  *                      ^                 |
@@ -10,10 +11,10 @@
  * The gate: while a provider says that an integration is not ready, one stream of it probes from time to time and the others wait. It
  * opens when a probe gets any other answer; a webhook makes the next probe due at once.
  *
- * Lanes: each source runs `concurrency` fetches at a time. Webhook hints go before delta fetches, those before full ones, and full
- * fetches never take a source's last slot: live overtakes backfill.
+ * Lanes: each source runs `concurrency` fetches at a time; which goes next is in lane.ts.
  */
 import { type Backoff, backoffMs, type Clock, classify, type Random, type TidemarkError } from '@tidemark/base'
+import { Lane, type LaneTask } from './lane.ts'
 
 export interface StreamId {
   readonly source: string
@@ -37,8 +38,8 @@ export interface SchedulerDeps<R extends Schedulable> {
   readonly merge: (pending: R, incoming: R) => R
   /** Fetches the stream; rejects when it failed. */
   readonly execute: (id: StreamId, request: R, signal: AbortSignal) => Promise<void>
-  /** What to try again after a failure; `previous` is the failure before it in the same series. */
-  readonly failed: (id: StreamId, request: R, error: TidemarkError, previous: TidemarkError | null) => R
+  /** What to try again after a failure, null for nothing; `previous` is the failure before it in the same series. */
+  readonly failed: (id: StreamId, request: R, error: TidemarkError, previous: TidemarkError | null) => R | null
   /** The request will not be served. */
   readonly cancelled: (id: StreamId, request: R) => void
 }
@@ -48,26 +49,35 @@ const RETRY: Backoff = { startMs: 1000, maxMs: 300_000 }
 const RETRY_STOPPED: Backoff = { startMs: 60_000, maxMs: 900_000 }
 const PROBE: Backoff = { startMs: 10_000, maxMs: 60_000 }
 
-interface Task<R> {
+/** Fetches of one kind of one stream. */
+class Task<R extends Schedulable> implements LaneTask {
   readonly id: StreamId
-  pending: R | null
-  running: { readonly request: R; readonly aborter: AbortController; readonly done: Promise<void> } | null
-  attempt: number
+  /** Whether its requests are for complete fetches. */
+  readonly full: boolean
+  pending: R | null = null
+  running: { readonly request: R; readonly aborter: AbortController; readonly done: Promise<void> } | null = null
+  attempt = 0
   /** Not fetched before this time after a failure. */
-  notBeforeMs: number
-  lastError: TidemarkError | null
-  startedAtMs: number | null
-  endedAtMs: number | null
+  notBeforeMs = 0
+  lastError: TidemarkError | null = null
+  startedAtMs: number | null = null
+  endedAtMs: number | null = null
+
+  constructor(id: StreamId, full: boolean) {
+    this.id = id
+    this.full = full
+  }
+
+  get integrationId(): string {
+    return this.id.integrationId
+  }
+
+  get hinted(): boolean {
+    return this.pending?.hinted === true
+  }
 }
 
-interface Lane<R> {
-  /** By priority: hinted, delta, full; each in the order of arrival. */
-  readonly ready: readonly [Set<Task<R>>, Set<Task<R>>, Set<Task<R>>]
-  running: number
-  runningFull: number
-}
-
-interface Gate<R> {
+interface Gate<R extends Schedulable> {
   attempt: number
   untilMs: number
   probe: Task<R> | null
@@ -87,7 +97,7 @@ export interface TaskView {
 export class Scheduler<R extends Schedulable> {
   readonly #deps: SchedulerDeps<R>
   readonly #tasks = new Map<string, Task<R>>()
-  readonly #lanes = new Map<string, Lane<R>>()
+  readonly #lanes = new Map<string, Lane<Task<R>>>()
   readonly #gates = new Map<string, Gate<R>>()
   readonly #waiting = new Set<Task<R>>()
   #timer: AbortController | null = null
@@ -103,7 +113,7 @@ export class Scheduler<R extends Schedulable> {
       this.#deps.cancelled(id, request)
       return
     }
-    const task = this.#task(id)
+    const task = this.#task(id, request.full)
     task.pending = task.pending === null ? request : this.#deps.merge(task.pending, request)
     if (task.running === null && !this.#waiting.has(task)) this.#enqueue(task)
     if (request.hinted) this.#probeNow(id.integrationId)
@@ -120,7 +130,7 @@ export class Scheduler<R extends Schedulable> {
   async remove(integrationId: string): Promise<void> {
     const tasks = [...this.#tasks.values()].filter((task) => task.id.integrationId === integrationId)
     for (const task of tasks) {
-      this.#tasks.delete(keyOf(task.id))
+      this.#tasks.delete(keyOf(task.id, task.full))
       this.#dequeue(task)
       this.#dropPending(task)
     }
@@ -138,14 +148,24 @@ export class Scheduler<R extends Schedulable> {
     }
   }
 
-  /** The request of a stream that has not begun to be served. */
-  pendingOf(id: StreamId): R | null {
-    return this.#tasks.get(keyOf(id))?.pending ?? null
+  /** The request of a kind for a stream that has not begun to be served. */
+  pendingOf(id: StreamId, full: boolean): R | null {
+    return this.#tasks.get(keyOf(id, full))?.pending ?? null
+  }
+
+  /** When the complete fetch that is in flight began; null when none is. */
+  fullStartedAtMs(id: StreamId): number | null {
+    const task = this.#tasks.get(keyOf(id, true))
+    return task?.running ? task.startedAtMs : null
   }
 
   /** How a stream stands, for the status; undefined when it was never asked for. */
   view(id: StreamId): TaskView | undefined {
-    const task = this.#tasks.get(keyOf(id))
+    const views = [false, true].flatMap((full) => this.#viewOf(this.#tasks.get(keyOf(id, full))) ?? [])
+    return views.reduce<TaskView | undefined>((all, one) => (all ? together(all, one) : one), undefined)
+  }
+
+  #viewOf(task: Task<R> | undefined): TaskView | undefined {
     if (!task) return undefined
     const { startedAtMs, endedAtMs, lastError: error } = task
     const waiting = this.#waiting.has(task)
@@ -167,43 +187,29 @@ export class Scheduler<R extends Schedulable> {
     for (const task of tasks) this.#dropPending(task)
   }
 
-  #task(id: StreamId): Task<R> {
-    const key = keyOf(id)
+  #task(id: StreamId, full: boolean): Task<R> {
+    const key = keyOf(id, full)
     const known = this.#tasks.get(key)
     if (known) return known
-    const task: Task<R> = {
-      id,
-      pending: null,
-      running: null,
-      attempt: 0,
-      notBeforeMs: 0,
-      lastError: null,
-      startedAtMs: null,
-      endedAtMs: null,
-    }
+    const task = new Task<R>(id, full)
     this.#tasks.set(key, task)
     return task
   }
 
-  #lane(source: string): Lane<R> {
+  #lane(source: string): Lane<Task<R>> {
     const known = this.#lanes.get(source)
     if (known) return known
-    const lane: Lane<R> = { ready: [new Set(), new Set(), new Set()], running: 0, runningFull: 0 }
+    const lane = new Lane<Task<R>>(this.#deps.concurrency)
     this.#lanes.set(source, lane)
     return lane
   }
 
   #enqueue(task: Task<R>): void {
-    if (task.pending === null) return
-    const { ready } = this.#lane(task.id.source)
-    const priority = task.pending.full ? 2 : task.pending.hinted ? 0 : 1
-    if (ready[priority].has(task)) return
-    for (const queue of ready) queue.delete(task)
-    ready[priority].add(task)
+    if (task.pending !== null) this.#lane(task.id.source).enqueue(task)
   }
 
   #dequeue(task: Task<R>): void {
-    for (const queue of this.#lane(task.id.source).ready) queue.delete(task)
+    this.#lane(task.id.source).dequeue(task)
     this.#waiting.delete(task)
   }
 
@@ -245,39 +251,23 @@ export class Scheduler<R extends Schedulable> {
     }
   }
 
-  #fill(lane: Lane<R>): void {
-    while (lane.running < this.#deps.concurrency) {
-      const task = this.#pick(lane)
-      if (!task) return
+  #fill(lane: Lane<Task<R>>): void {
+    for (let task = lane.take(); task; task = lane.take()) {
       const gate = this.#gates.get(task.id.integrationId)
       if (gate && gate.probe !== task) this.#waiting.add(task)
       else this.#start(task, lane)
     }
   }
 
-  #pick(lane: Lane<R>): Task<R> | undefined {
-    const fullMax = Math.max(1, this.#deps.concurrency - 1)
-    for (const [priority, queue] of lane.ready.entries()) {
-      if (priority === 2 && lane.runningFull >= fullMax) return undefined
-      const task = queue.values().next().value
-      if (task === undefined) continue
-      queue.delete(task)
-      return task
-    }
-    return undefined
-  }
-
-  #start(task: Task<R>, lane: Lane<R>): void {
+  #start(task: Task<R>, lane: Lane<Task<R>>): void {
     const request = task.pending
     if (request === null) return
     task.pending = null
     task.startedAtMs = this.#deps.clock.now()
-    lane.running++
-    if (request.full) lane.runningFull++
+    lane.started(task)
     const aborter = new AbortController()
     const done = this.#run(task, request, aborter.signal).finally(() => {
-      lane.running--
-      if (request.full) lane.runningFull--
+      lane.ended(task)
       this.#pump()
     })
     task.running = { request, aborter, done }
@@ -307,8 +297,13 @@ export class Scheduler<R extends Schedulable> {
 
   #onFailure(task: Task<R>, request: R, error: TidemarkError): void {
     const retry = this.#deps.failed(task.id, request, error, task.lastError)
-    task.pending = task.pending === null ? retry : this.#deps.merge(retry, task.pending)
     task.lastError = error
+    if (retry === null) {
+      this.#gates.delete(task.id.integrationId)
+      this.#enqueue(task)
+      return
+    }
+    task.pending = task.pending === null ? retry : this.#deps.merge(retry, task.pending)
     if (error.code === 'PROVIDER_NOT_READY') this.#closeGate(task)
     else {
       this.#gates.delete(task.id.integrationId)
@@ -348,9 +343,28 @@ export class Scheduler<R extends Schedulable> {
 const waitOf = (attempt: number, backoff: Backoff, random: Random): number =>
   Math.ceil(backoffMs(attempt, backoff, random))
 
-const keyOf = (id: StreamId): string => `${id.source}\0${id.integrationId}\0${id.stream}`
+const keyOf = (id: StreamId, full: boolean): string =>
+  `${id.source}\0${id.integrationId}\0${id.stream}\0${full ? 'full' : 'changed'}`
 
-async function endAll<R>(tasks: readonly Task<R>[]): Promise<void> {
+const BUSIEST = ['running', 'ready', 'waiting', 'idle'] as const
+
+/** Two kinds of fetches of one stream, as one. */
+function together(a: TaskView, b: TaskView): TaskView {
+  const latest = (x: number | null, y: number | null): number | null =>
+    x === null || y === null ? (x ?? y) : Math.max(x, y)
+  const soonest = (x: number | null, y: number | null): number | null =>
+    x === null || y === null ? (x ?? y) : Math.min(x, y)
+  return {
+    id: a.id,
+    state: BUSIEST.find((state) => a.state === state || b.state === state) ?? 'idle',
+    startedAtMs: latest(a.startedAtMs, b.startedAtMs),
+    endedAtMs: latest(a.endedAtMs, b.endedAtMs),
+    nextAttemptAtMs: soonest(a.nextAttemptAtMs, b.nextAttemptAtMs),
+    error: a.error ?? b.error,
+  }
+}
+
+async function endAll<R extends Schedulable>(tasks: readonly Task<R>[]): Promise<void> {
   const running = tasks.flatMap((task) => task.running ?? [])
   for (const { aborter } of running) aborter.abort()
   await Promise.all(running.map(({ done }) => done))

@@ -454,6 +454,72 @@ describe('commands', () => {
     expect(fetches(2)).toEqual([expect.stringContaining('tags since'), expect.stringContaining('tags since')])
   })
 
+  it('do not keep a webhook waiting: what has changed is fetched beside a complete fetch of the same listing', async () => {
+    await setUp(['acme:1'], ['tags'])
+    const gate = Promise.withResolvers<void>()
+    harness.source.script = async function* ({ updatedAfterMs }) {
+      if (updatedAfterMs === undefined) await gate.promise
+      yield pageOf('tags', updatedAfterMs === undefined ? ['old'] : ['new'])
+    }
+    await harness.command('sync_full', 'acme:1')
+    await until(() => harness.source.fetched.length === 2)
+    await harness.clock.advance(5000)
+    await harness.post(changed('e', ['tags']))
+    await until(() => harness.observed().some(({ key }) => key === 'acme:1/tags/new'))
+    const hintedAt = harness.clock.now()
+    expect(harness.observed().some(({ key }) => key === 'acme:1/tags/old')).toBe(false)
+    gate.resolve()
+    await harness.settle()
+    // The complete fetch began before; its end takes nothing back.
+    expect(harness.ingress.status()[0]?.streams[0]?.watermarkMs).toBe(hintedAt)
+  })
+
+  it('of a first sync do not keep webhooks waiting either, which say nothing about what was before', async () => {
+    harness = new Harness(['acme:1'], ['tags'])
+    const gate = Promise.withResolvers<void>()
+    harness.source.script = async function* ({ updatedAfterMs }) {
+      if (updatedAfterMs === undefined) await gate.promise
+      yield pageOf('tags', updatedAfterMs === undefined ? ['old'] : ['new'])
+    }
+    await harness.start()
+    await until(() => harness.source.fetched.length === 1)
+    const firstAt = harness.clock.now()
+    await harness.clock.advance(5000)
+    await harness.post(changed('e', ['tags']))
+    await until(() => harness.observed().some(({ key }) => key === 'acme:1/tags/new'))
+    await until(() => harness.events('finished').length === 1)
+    expect(harness.source.fetched[1]?.updatedAfterMs).toBe(firstAt)
+    expect(harness.ingress.status()[0]).toMatchObject({
+      health: { setup: 'SETUP_SYNC_PENDING' },
+      streams: [{ watermarkMs: null }],
+    })
+    gate.resolve()
+    await harness.settle()
+    expect(harness.ingress.status()[0]).toMatchObject({
+      health: { setup: 'READY' },
+      streams: [{ watermarkMs: firstAt }],
+    })
+  })
+
+  it('end a fetch that takes too long, as timed out, and begin it again', async () => {
+    await setUp(['acme:1'], ['tags'])
+    harness.source.script = async function* ({ signal }) {
+      await new Promise((_, reject) =>
+        signal.addEventListener('abort', () => reject(new Error('aborted')), { once: true }),
+      )
+      yield pageOf('tags', [])
+    }
+    await harness.command('sync_full', 'acme:1')
+    await until(() => harness.source.fetched.length === 2)
+    await harness.clock.advance(12 * 3_600_000)
+    await until(() => harness.events('finished').some(({ sync_id }) => sync_id === 'cmd-1'))
+    expect(harness.events('finished').at(-1)).toMatchObject({ state: 'TIMED_OUT', error_code: 'SYNC_TIMED_OUT' })
+    harness.source.script = () => [pageOf('tags', [])]
+    await harness.clock.advance(60_000)
+    await harness.settle()
+    expect(harness.ingress.status()[0]?.streams[0]?.error).toBeNull()
+  })
+
   it('give every command its own end, also when two ask for the same', async () => {
     await setUp(['acme:1'], ['tags'])
     const gate = Promise.withResolvers<void>()
@@ -468,7 +534,8 @@ describe('commands', () => {
     await until(() => harness.events('started').some(({ sync_id }) => sync_id === 'cmd-b'))
     gate.resolve()
     await harness.settle()
-    expect(harness.source.fetched).toHaveLength(3)
+    // The first sync, the hint, and the two that were asked for.
+    expect(harness.source.fetched).toHaveLength(4)
     const ended = harness.events('finished').map(({ sync_id }) => sync_id)
     expect(ended.slice(-2).sort()).toEqual(['cmd-a', 'cmd-b'])
   })
@@ -756,4 +823,31 @@ it('reads several sources side by side', async () => {
   expect(other.fetched).toHaveLength(2)
   expect(harness.source.fetched).toHaveLength(1)
   expect(harness.ingress.status().map(({ source }) => source)).toEqual(['main', 'other'])
+})
+
+describe('the setup of an integration', () => {
+  const notReady = (code: string) => (): Iterable<Page> => {
+    throw new TidemarkError('PROVIDER_NOT_READY', 'scripted', { fields: { provider_code: code } })
+  }
+
+  it.each([
+    ['INTEGRATION.SETUP_SYNC_PENDING', 'SETUP_SYNC_PENDING'],
+    ['INTEGRATION.SETUP_INCOMPLETE', 'SETUP_INCOMPLETE'],
+    ['INTEGRATION.QA_FAILED', 'QA_FAILED'],
+  ])('is told by the code with which the provider refuses (%s), until the first sync is done', async (code, setup) => {
+    harness = new Harness(['acme:1'], ['tags'])
+    harness.source.script = notReady(code)
+    await harness.start()
+    await until(() => harness.events('progress').length > 0)
+    expect(harness.ingress.status()[0]?.health.setup).toBe(setup)
+    harness.source.script = () => [pageOf('tags', [])]
+    await harness.clock.advance(60_000)
+    await harness.settle()
+    expect(harness.ingress.status()[0]?.health.setup).toBe('READY')
+    harness.source.script = notReady(code)
+    await harness.post(changed('e', ['tags']))
+    await until(() => harness.events('progress').length > 1)
+    // Its data stays readable whatever fails later.
+    expect(harness.ingress.status()[0]?.health.setup).toBe('READY')
+  })
 })

@@ -4,12 +4,23 @@
  *
  * Keys: `p/<partition>` next offset of ats.syncs; `w/<integration>\0<stream>` watermark; `i/<integration>` source and life;
  * `e/<integration>\0<event>` time of the last lifecycle event; `r/<integration>\0<run>` a run that was announced and not finished;
- * `s/<integration>\0<stream>` source that was last asked for the stream.
+ * `s/<integration>\0<stream>` source that was last asked for the stream; `f/<integration>\0<stream>` begin of its last complete listing;
+ * `a/<integration>` since when its credentials are refused; `o/<integration>` why its schedule is stopped; `c/<integration>` its first sync is
+ * done; `g/<integration>` its state at the provider; `n/<integration>` why the provider last said that it is not ready. Those of sweeps are in sweeps/sweepState.ts.
  */
 import type { Codec } from '@tidemark/codec'
 import type { EventLog, StateReader, StateStore, StateWrite } from '@tidemark/log'
 import { SYNCS_TOPIC, type SyncEvent } from '@tidemark/model'
 import type { Logger } from '@tidemark/telemetry'
+import {
+  foldSweepEvent,
+  type HeldSweep,
+  heldSweep,
+  heldSweeps,
+  lastSweptRun,
+  type SweptRun,
+  sweepPrefixes,
+} from './sweeps/sweepState.ts'
 
 export interface KnownIntegration {
   readonly source: string
@@ -32,6 +43,12 @@ const watermarkKey = (integrationId: string, stream: string): Buffer => bytes(`w
 const integrationKey = (integrationId: string): Buffer => bytes(`i/${integrationId}`)
 const runKey = (integrationId: string, run: string): Buffer => bytes(`r/${integrationId}\0${run}`)
 const streamKey = (integrationId: string, stream: string): Buffer => bytes(`s/${integrationId}\0${stream}`)
+const fullKey = (integrationId: string, stream: string): Buffer => bytes(`f/${integrationId}\0${stream}`)
+const refusedKey = (integrationId: string): Buffer => bytes(`a/${integrationId}`)
+const stoppedKey = (integrationId: string): Buffer => bytes(`o/${integrationId}`)
+const readyKey = (integrationId: string): Buffer => bytes(`c/${integrationId}`)
+const providerStateKey = (integrationId: string): Buffer => bytes(`g/${integrationId}`)
+const notReadyKey = (integrationId: string): Buffer => bytes(`n/${integrationId}`)
 const eventKey = (integrationId: string, event: string): Buffer => bytes(`e/${integrationId}\0${event}`)
 
 /** Events that come from a webhook one by one, and must not be written again when the webhook is read again. */
@@ -48,20 +65,25 @@ export function foldSyncEvent(state: StateReader, event: SyncEvent, writes: Stat
   const { integration_id: id, source } = event
   if (event.event === 'stream_finished' && event.state === 'SUCCEEDED' && event.stream !== null) {
     // Without a watermark the stream was not offered: the next fetch is a full one again.
-    const value = event.watermark === null ? null : bytes(String(event.watermark))
-    writes.push({ key: watermarkKey(id, event.stream), value })
+    const key = watermarkKey(id, event.stream)
+    const value = event.watermark === null ? null : bytes(String(laterOf(state, writes, key, event.watermark)))
+    writes.push({ key, value })
   }
   if (event.event === 'integration_created')
     writes.push({ key: integrationKey(id), value: json({ source, deleted: false }) })
   if (event.event === 'started')
     for (const stream of event.streams) writes.push({ key: streamKey(id, stream), value: bytes(source) })
   if (event.event === 'integration_deleted') {
-    for (const prefix of [bytes(`w/${id}\0`), bytes(`s/${id}\0`)]) {
+    const prefixes = [...['w', 's', 'f'].map((kind) => bytes(`${kind}/${id}\0`)), ...sweepPrefixes(id)]
+    for (const prefix of prefixes) {
       const earlier = writes.filter(({ key }) => prefix.equals(key.subarray(0, prefix.length)))
       for (const { key } of [...state.scan(prefix), ...earlier]) writes.push({ key, value: null })
     }
+    for (const kind of ['a', 'o', 'c', 'g', 'n']) writes.push({ key: bytes(`${kind}/${id}`), value: null })
     writes.push({ key: integrationKey(id), value: json({ source, deleted: true }) })
   }
+  foldHealth(state, event, writes)
+  foldSweepEvent(event, writes)
   if (event.sync_id !== null && (event.event === 'started' || event.event === 'finished')) {
     const isOpen = event.event === 'started'
     const value = isOpen ? json({ source, kind: event.kind === 'full' ? 'full' : 'delta' }) : null
@@ -70,6 +92,40 @@ export function foldSyncEvent(state: StateReader, event: SyncEvent, writes: Stat
   if (LIFECYCLE.has(event.event))
     writes.push({ key: eventKey(id, lifecycleName(event)), value: bytes(String(event.at)) })
 }
+
+/** A complete fetch ends long after it began: what was fetched meanwhile reaches further, and it stays so. */
+function laterOf(state: StateReader, writes: readonly StateWrite[], key: Buffer, watermark: number): number {
+  const earlier = writes.findLast((write) => key.equals(write.key))
+  const known = earlier === undefined ? state.get(key) : earlier.value
+  return known === null || known === undefined ? watermark : Math.max(watermark, Number(Buffer.from(known).toString()))
+}
+
+/** First syncs, complete listings, and credentials that are refused. */
+function foldHealth(state: StateReader, event: SyncEvent, writes: StateWrite[]): void {
+  const { integration_id: id } = event
+  if (event.event === 'stream_finished' && event.state === 'SUCCEEDED' && event.stream !== null) {
+    if (event.kind === 'full')
+      writes.push({ key: fullKey(id, event.stream), value: bytes(String(event.watermark ?? event.at)) })
+    writes.push({ key: refusedKey(id), value: null }, { key: notReadyKey(id), value: null })
+  }
+  if (event.event === 'progress' && event.state === 'PENDING')
+    writes.push({ key: notReadyKey(id), value: bytes(event.details ?? '') })
+  if (event.event === 'integration_state_changed' && event.state !== null)
+    writes.push({ key: providerStateKey(id), value: bytes(event.state) })
+  if (
+    event.event === 'stream_finished' &&
+    event.state === 'AUTHENTICATION_FAILED' &&
+    state.get(refusedKey(id)) === undefined
+  )
+    writes.push({ key: refusedKey(id), value: bytes(String(event.at)) })
+  if (event.event === 'finished' && event.kind === 'full' && isUsable(event.state))
+    writes.push({ key: readyKey(id), value: bytes(String(event.at)) })
+  if (event.event === 'schedule_stopped') writes.push({ key: stoppedKey(id), value: bytes(event.message ?? '') })
+  if (event.event === 'schedule_resumed') writes.push({ key: stoppedKey(id), value: null })
+}
+
+/** Like Kombo (reference section 5.3): data of a run that failed in part is fresh. */
+const isUsable = (state: string | null): boolean => state === 'SUCCEEDED' || state === 'PARTIALLY_FAILED'
 
 /** Provider events differ by their name, which their message begins with. */
 const lifecycleName = (event: SyncEvent): string =>
@@ -88,6 +144,51 @@ export class IngressState {
   watermark(integrationId: string, stream: string): number | undefined {
     const value = this.#store.get(watermarkKey(integrationId, stream))
     return value === undefined ? undefined : Number(value.toString())
+  }
+
+  /** When the last complete listing of a stream began. */
+  lastFullAt(integrationId: string, stream: string): number | undefined {
+    const value = this.#store.get(fullKey(integrationId, stream))
+    return value === undefined ? undefined : Number(value.toString())
+  }
+
+  /** Since when an integration's credentials are refused, without a success in between. */
+  refusedSince(integrationId: string): number | undefined {
+    const value = this.#store.get(refusedKey(integrationId))
+    return value === undefined ? undefined : Number(value.toString())
+  }
+
+  /** Why nothing of an integration is fetched by schedule any more; undefined while it is. */
+  stoppedBecause(integrationId: string): string | undefined {
+    return this.#store.get(stoppedKey(integrationId))?.toString()
+  }
+
+  /** True when a complete run has brought the integration's data at least once. */
+  isReady(integrationId: string): boolean {
+    return this.#store.get(readyKey(integrationId)) !== undefined
+  }
+
+  /** The provider's last word on the state of the integration, as its connector reads it. */
+  providerState(integrationId: string): string | undefined {
+    return this.#store.get(providerStateKey(integrationId))?.toString()
+  }
+
+  /** The provider's code of why an integration is not ready; undefined when it is, or has not been asked. */
+  notReadyCode(integrationId: string): string | undefined {
+    return this.#store.get(notReadyKey(integrationId))?.toString()
+  }
+
+  lastSweptRun(integrationId: string, model: string): SweptRun | undefined {
+    return lastSweptRun(this.#store, integrationId, model)
+  }
+
+  heldSweep(integrationId: string, model: string): HeldSweep | undefined {
+    return heldSweep(this.#store, integrationId, model)
+  }
+
+  /** Every sweep that waits for a decision. */
+  heldSweeps(): HeldSweep[] {
+    return heldSweeps(this.#store)
   }
 
   integration(integrationId: string): KnownIntegration | undefined {

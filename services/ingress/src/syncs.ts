@@ -1,9 +1,9 @@
-import type { Clock, Random, TidemarkError } from '@tidemark/base'
-import type { ModelCount } from '@tidemark/model'
+import { type Clock, type Random, TidemarkError } from '@tidemark/base'
+import { type ModelCount, syncEvent } from '@tidemark/model'
 import { type FetchDeps, fetchStream, type NamedSource } from './fetchStream.ts'
 import type { Tally } from './observe.ts'
 import { type FetchRequest, mergeRequests, type Trigger } from './request.ts'
-import { countsOf, Run, type RunSpec } from './runs.ts'
+import { countsOf, Run, type RunReason, type RunSpec } from './runs.ts'
 import { Scheduler, type StreamId, type TaskView } from './scheduler.ts'
 import type { SyncLog } from './syncLog.ts'
 
@@ -13,6 +13,8 @@ export interface SyncsDeps extends FetchDeps {
   readonly sources: ReadonlyMap<string, NamedSource>
   /** Fetches in flight per source. */
   readonly concurrency: number
+  /** A fetch that takes longer is ended as TIMED_OUT and begun anew. */
+  readonly fetchTimeoutMs: number
 }
 
 export interface Ask {
@@ -23,8 +25,16 @@ export interface Ask {
   /** The run's id when somebody waits for this very run, who then always gets one of his own. */
   readonly runId?: string
   readonly trigger?: Trigger
+  readonly reason: RunReason
   /** Position in ats.raw that must not be passed before the fetches have ended well. */
   readonly hold?: { readonly partition: number; readonly offset: number }
+}
+
+interface Wanted {
+  readonly id: StreamId
+  readonly full: boolean
+  readonly besideMs: number | null
+  readonly joins: FetchRequest | null
 }
 
 /** Turns what is asked for into runs and scheduled fetches, and failures into retries. */
@@ -55,27 +65,38 @@ export class Syncs {
    */
   ask(ask: Ask): Run | undefined {
     const { source, integrationId } = ask
-    const joinable = (stream: string): FetchRequest | null => {
-      const pending = ask.runId === undefined ? this.#scheduler.pendingOf({ source, integrationId, stream }) : null
-      return pending !== null && (pending.full || !ask.full) ? pending : null
-    }
-    const fresh = ask.streams.filter((stream) => joinable(stream) === null)
+    const wanted = ask.streams.map((stream) => this.#wanted(ask, { source, integrationId, stream }))
+    const fresh = wanted.filter(({ joins }) => joins === null).map(({ id }) => id.stream)
     const run = fresh.length === 0 ? undefined : this.#run(ask, fresh)
-    for (const stream of ask.streams) {
-      const runs = joinable(stream)?.runs ?? (run === undefined ? undefined : ([run] as const))
+    for (const { id, full, besideMs, joins } of wanted) {
+      const runs = joins?.runs ?? (run === undefined ? undefined : ([run] as const))
       if (runs === undefined) continue
-      this.#scheduler.submit(
-        { source, integrationId, stream },
-        {
-          full: ask.full,
-          hinted: ask.trigger !== undefined,
-          trigger: ask.trigger ?? null,
-          runs,
-          holds: new Map(ask.hold ? [[ask.hold.partition, ask.hold.offset]] : []),
-        },
-      )
+      this.#scheduler.submit(id, {
+        full,
+        hinted: ask.trigger !== undefined,
+        trigger: ask.trigger ?? null,
+        runs,
+        holds: new Map(ask.hold ? [[ask.hold.partition, ask.hold.offset]] : []),
+        besideMs,
+      })
     }
     return run
+  }
+
+  /**
+   * What is to be fetched of a stream, and which pending request that joins. A listing that was never read completely is: its changes can only be
+   * told from a beginning. While that is under way, what changes meanwhile is told from its beginning.
+   */
+  #wanted(ask: Ask, id: StreamId): Wanted {
+    const isKnown = this.#deps.state.watermark(id.integrationId, id.stream) !== undefined
+    const besideMs = ask.full || isKnown ? null : this.#scheduler.fullStartedAtMs(id)
+    const full = ask.full || (!isKnown && besideMs === null)
+    const mayJoin = ask.runId === undefined
+    const same = mayJoin ? this.#scheduler.pendingOf(id, full) : null
+    if (same !== null || full || ask.trigger !== undefined) return { id, full, besideMs, joins: same }
+    // Nobody waits for it, so a complete fetch that comes anyway will do.
+    const complete = mayJoin ? this.#scheduler.pendingOf(id, true) : null
+    return { id, full: complete !== null, besideMs, joins: complete }
   }
 
   /** The provider says something about the integration: if it was not ready, it is asked at once. */
@@ -118,7 +139,11 @@ export class Syncs {
     return this.#scheduler.stop()
   }
 
-  #run(ask: Pick<Ask, 'source' | 'integrationId' | 'full' | 'runId'>, streams: readonly string[], quiet = false): Run {
+  #run(
+    ask: Pick<Ask, 'source' | 'integrationId' | 'full' | 'runId' | 'reason'>,
+    streams: readonly string[],
+    quiet = false,
+  ): Run {
     const { clock, random, logger, syncs } = this.#deps
     const spec: RunSpec = {
       id: ask.runId ?? newRunId(clock, random),
@@ -127,6 +152,7 @@ export class Syncs {
       kind: ask.full ? 'full' : 'delta',
       streams,
       quiet,
+      reason: ask.reason,
     }
     return new Run(spec, { syncs, clock, logger })
   }
@@ -134,12 +160,57 @@ export class Syncs {
   async #execute(id: StreamId, request: FetchRequest, signal: AbortSignal): Promise<void> {
     const from = this.#deps.sources.get(id.source)
     if (!from) throw new RangeError(`no source ${id.source}`)
-    await fetchStream(this.#deps, from, id, request, signal, (pages, tally) => {
-      this.#progress.set(progressKey(id), { pages, tally })
-    })
+    const { clock, fetchTimeoutMs } = this.#deps
+    await endedAfter(clock, fetchTimeoutMs, id, signal, (limited) =>
+      fetchStream(this.#deps, from, id, request, limited, (pages, tally) => {
+        this.#progress.set(progressKey(id), { pages, tally })
+      }),
+    )
+    await this.#resume(id)
   }
 
-  #failed(id: StreamId, request: FetchRequest, error: TidemarkError, previous: TidemarkError | null): FetchRequest {
+  /** The credentials are good again: what was stopped goes on. */
+  async #resume({ source, integrationId }: StreamId): Promise<void> {
+    const { state, syncs, clock } = this.#deps
+    if (state.stoppedBecause(integrationId) === undefined) return
+    await syncs.append(
+      syncEvent({
+        ...{ source, integration_id: integrationId, event: 'schedule_resumed', at: clock.now(), state: 'ACTIVE' },
+        message: 'The provider accepts the credentials again.',
+      }),
+    )
+  }
+
+  /** Three days of refused credentials stop the schedule; said once. */
+  #isGivenUp({ source, integrationId }: StreamId): boolean {
+    const { state, clock, syncs, logger } = this.#deps
+    const since = state.refusedSince(integrationId)
+    const now = clock.now()
+    if (since === undefined || now - since < REFUSED_MAX_MS) return false
+    if (state.stoppedBecause(integrationId) === undefined) {
+      const message =
+        `The provider has refused the credentials of ${integrationId} since ${new Date(since).toISOString()}: nothing is fetched by schedule ` +
+        'any more. Have the integration reconnected, or mend the credentials, then: tidemark sync'
+      const event = {
+        source,
+        integration_id: integrationId,
+        event: 'schedule_stopped',
+        at: now,
+        state: 'INVALID',
+        message,
+      }
+      syncs.append(syncEvent(event)).catch((err: unknown) => logger.error({ err }, 'sync event was not written'))
+      logger.error({ source, integration_id: integrationId }, message)
+    }
+    return true
+  }
+
+  #failed(
+    id: StreamId,
+    request: FetchRequest,
+    error: TidemarkError,
+    previous: TidemarkError | null,
+  ): FetchRequest | null {
     const isNews = previous?.code !== error.code
     const fields = { err: error, source: id.source, integration_id: id.integrationId, stream: id.stream }
     // A first sync that is under way at the provider is no fault of anybody.
@@ -150,9 +221,15 @@ export class Syncs {
       return request
     }
     for (const run of request.runs) run.failed(id.stream, error, isNews)
-    return { ...request, runs: [this.#run({ ...id, full: request.full }, [id.stream], true)] }
+    if (error.code === 'PROVIDER_AUTHENTICATION' && this.#isGivenUp(id)) return null
+    // Scheduled passes stay what they are: their findings are drift whichever try makes them.
+    const reason = request.runs.some(({ spec }) => spec.reason === 'schedule') ? 'schedule' : 'retry'
+    return { ...request, runs: [this.#run({ ...id, full: request.full, reason }, [id.stream], true)] }
   }
 }
+
+/** Refused credentials are tried for this long before the schedule of their integration stops; like Kombo (reference section 5.3). */
+const REFUSED_MAX_MS = 3 * 86_400_000
 
 const progressKey = (id: StreamId): string => `${id.integrationId}\0${id.stream}`
 
@@ -161,4 +238,36 @@ function newRunId(clock: Clock, random: Random): string {
   let tail = ''
   for (let i = 0; i < 10; i++) tail += random.int(36).toString(36)
   return `${clock.now().toString(36)}-${tail}`
+}
+
+/** Ends work by its signal when it takes too long, and tells so. */
+async function endedAfter(
+  clock: Clock,
+  ms: number,
+  { integrationId, stream }: StreamId,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const limited = new AbortController()
+  const done = new AbortController()
+  const follow = (): void => limited.abort(signal.reason)
+  signal.addEventListener('abort', follow, { once: true })
+  let isLate = false
+  const timer = clock.sleep(ms, done.signal).then(() => {
+    if (done.signal.aborted) return
+    isLate = true
+    limited.abort()
+  })
+  try {
+    await work(limited.signal)
+  } catch (error) {
+    if (!isLate) throw error
+    const hours = Math.round(ms / 360_000) / 10
+    const message = `The fetch of ${stream} of ${integrationId} took longer than ${hours} hours and was ended; it is begun again.`
+    throw new TidemarkError('SYNC_TIMED_OUT', message, { cause: error })
+  } finally {
+    signal.removeEventListener('abort', follow)
+    done.abort()
+    await timer
+  }
 }

@@ -2,9 +2,11 @@ import type { Codec } from '@tidemark/codec'
 import type { EventLog, StateStore } from '@tidemark/log'
 import type { Logger } from '@tidemark/telemetry'
 import type { NamedSource } from './fetchStream.ts'
+import { healthOf } from './health.ts'
 import { liveIntegrations } from './integrations.ts'
 import { IngressState } from './state.ts'
-import type { IntegrationStatus } from './status.ts'
+import { type IntegrationStatus, storedStatus } from './status.ts'
+import type { HeldSweep } from './sweeps/sweepState.ts'
 
 export interface IntegrationViewDeps {
   readonly log: EventLog
@@ -21,6 +23,8 @@ export interface IntegrationViewDeps {
 export interface IntegrationView {
   /** As of the last refresh. What only ingress itself knows (progress, next attempt, error) is empty. */
   list(): IntegrationStatus[]
+  /** Mass deletions that wait for a decision, as of the last refresh. */
+  held(): HeldSweep[]
   /** Reads what ats.syncs has got since. */
   refresh(): Promise<void>
 }
@@ -31,28 +35,24 @@ export function createIntegrationView(deps: IntegrationViewDeps): IntegrationVie
   const state = new IngressState(deps.state, partitions)
   const read = (): Read[] =>
     sources.size === 0
-      ? [...state.streams()].map(([id, { source, streams }]) => ({ id, source, streams }))
-      : liveIntegrations(sources, state).map(({ id, source: { name, source } }) => ({
-          ...{ id, source: name, streams: source.streams },
+      ? [...state.streams()].map(([id, { source, streams }]) => ({ id, source, streams, from: undefined }))
+      : liveIntegrations(sources, state).map(({ id, source: from }) => ({
+          ...{ id, source: from.name, streams: from.source.streams, from },
         }))
   return {
     list: () =>
-      read().map(({ id, source, streams }) => ({
+      read().map(({ id, source, streams, from }) => ({
         integrationId: id,
         source,
         isWaitingForProvider: false,
+        health: healthOf(state, id, streams),
         streams: streams.map((stream) => ({
-          stream,
-          state: 'idle',
-          watermarkMs: state.watermark(id, stream) ?? null,
-          lastStartedAtMs: null,
-          lastEndedAtMs: null,
-          nextAttemptAtMs: null,
-          pages: 0,
-          counts: [],
-          error: null,
+          ...storedStatus(state, from, id, stream),
+          ...{ state: 'idle', lastStartedAtMs: null, lastEndedAtMs: null, nextAttemptAtMs: null },
+          ...{ pages: 0, counts: [], error: null },
         })),
       })),
+    held: () => state.heldSweeps(),
     refresh: () => state.restore(log, codec, logger),
   }
 }
@@ -61,4 +61,5 @@ interface Read {
   readonly id: string
   readonly source: string
   readonly streams: readonly string[]
+  readonly from: NamedSource | undefined
 }

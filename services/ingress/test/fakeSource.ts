@@ -5,6 +5,7 @@ import type {
   Mapped,
   MappedRecord,
   Page,
+  PointReads,
   Source,
   WebhookEffect,
   WebhookReading,
@@ -72,6 +73,12 @@ export class FakeSource implements Source {
     this.streams = streams
     this.script = ({ stream }) => [pageOf(stream, [])]
   }
+
+  /** How its listings page. */
+  paging: 'stable' | 'shifting' = 'stable'
+  pointReads: PointReads | null = null
+
+  pagingOf = (): 'stable' | 'shifting' => this.paging
 
   modelsOf = (stream: string) => (isModelName(stream) ? [stream] : [])
 

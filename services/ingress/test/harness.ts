@@ -3,6 +3,7 @@ import { type Codec, type Observed, openCodec } from '@tidemark/codec'
 import type { StateStore } from '@tidemark/log'
 import {
   COMMANDS_TOPIC,
+  type Control,
   DEAD_LETTERS_TOPIC,
   type DeadLetter,
   OBSERVED_TOPIC,
@@ -96,7 +97,19 @@ export class Harness {
     }))
   }
 
+  /** Observations and child lists; sweeps are in {@link sweeps}. */
   observed(): { readonly key: string; readonly partition: number; readonly value: Observed }[] {
+    return this.#all().filter(({ value }) => value.kind !== 'control' || value.control.kind === 'child_sweep')
+  }
+
+  /** Control records of sweeps. */
+  sweeps(...kinds: readonly string[]): (Control & { readonly partition: number })[] {
+    return this.#all().flatMap(({ partition, value }) =>
+      value.kind === 'control' && kinds.includes(value.control.kind) ? [{ partition, ...value.control }] : [],
+    )
+  }
+
+  #all(): { readonly key: string; readonly partition: number; readonly value: Observed }[] {
     return this.log.read(OBSERVED_TOPIC).map(({ partition, record }) => ({
       key: String(record.key),
       partition,
