@@ -1,12 +1,17 @@
 import type { ModelName } from '@tidemark/model'
-import { isoTime } from './json.ts'
+import { isoTime, postgresJson } from './json.ts'
 import type { ChangeSummary, ProjectedChange } from './rows.ts'
+import { type Superseded, type Versions, versionsOf } from './versions.ts'
 
-/** A batch of changes as the parameters of its statements: JSON texts of row lists. */
+/** A batch of changes as the parameters of its statements: JSON texts of row lists, one text per statement. */
 export interface BatchRows {
-  /** Rows by model, of each record only its last version; one text per statement. */
+  /** Versions that may replace rows, by model: the parameter of `replaceSql`. */
+  readonly replacing: ReadonlyMap<ModelName, readonly string[]>
+  /** Versions that others of the batch supersede, by model: the parameter of `supersededSql`. */
+  readonly superseded: ReadonlyMap<ModelName, readonly string[]>
+  /** Rows by model, of each record only its last version. */
   readonly rows: ReadonlyMap<ModelName, readonly string[]>
-  /** Every change; one text per statement. */
+  /** Every change. */
   readonly history: readonly string[]
   /** Movements of counts, one per integration, model and partition. */
   readonly counts: string
@@ -27,35 +32,43 @@ interface Count {
 /** Rows per statement: an in-process PostgreSQL blocks its thread for as long as a statement takes. */
 const ROWS_PER_STATEMENT = 100
 
-/** Collapses changes to what one transaction writes. Changes of one record must come in the order of their versions. */
+/**
+ * Collapses changes to what one transaction writes, in this order: `replacing`, `superseded`, `rows`, `history`, `counts`. Changes of one
+ * record should come in the order of their versions.
+ */
 export function collapse(changes: readonly ProjectedChange[], rowsPerStatement = ROWS_PER_STATEMENT): BatchRows {
   const perModel = new Map<ModelName, number>()
   for (const { model } of changes) perModel.set(model, (perModel.get(model) ?? 0) + 1)
-  const rows = new Map<ModelName, readonly string[]>()
-  for (const [model, last] of lastVersions(changes)) {
-    const texts = last.map((change) => change.row)
-    rows.set(model, chunks(texts, rowsPerStatement))
-  }
-  const history = changes.map((change) => change.history)
+  const versions = versionsOf(changes)
+  const texts = (of: (versions: Versions<ProjectedChange>) => readonly string[]): Map<ModelName, readonly string[]> =>
+    new Map([...versions].map(([model, found]) => [model, chunks(of(found), rowsPerStatement)]))
   return {
-    rows,
-    history: chunks(history, rowsPerStatement),
+    replacing: texts(({ replacing }) => replacing.map(replacingText)),
+    superseded: texts(({ superseded }) => superseded.map(supersededText)),
+    rows: texts(({ last }) => last.map((change) => change.row)),
+    history: chunks(
+      changes.map((change) => change.history),
+      rowsPerStatement,
+    ),
     counts: countsJsonText(changes),
     changes: perModel,
   }
 }
 
-/** Of each record only its last version, by model. */
-export function lastVersions<C extends ChangeSummary>(changes: readonly C[]): Map<ModelName, readonly C[]> {
-  const byModel = new Map<ModelName, Map<string, C>>()
-  for (const change of changes) {
-    const rows = byModel.get(change.model) ?? new Map<string, C>()
-    byModel.set(change.model, rows)
-    const known = rows.get(change.recordKey)
-    if (!known || known.version < change.version) rows.set(change.recordKey, change)
-  }
-  return new Map([...byModel].map(([model, rows]) => [model, [...rows.values()]]))
+/** JSON list of versions that may replace rows: the parameter of `replaceSql`. */
+export const replacingJsonText = (records: readonly (readonly ChangeSummary[])[]): string =>
+  `[${records.map(replacingText).join(',')}]`
+
+/** The versions of one record, without the brackets of the list. */
+function replacingText(versions: readonly ChangeSummary[]): string {
+  const items = versions.map(({ recordKey, version, changedAtMs }) =>
+    JSON.stringify({ record_key: recordKey, version, changed_at: isoTime(changedAtMs) }),
+  )
+  return postgresJson(items.join(','))
 }
+
+const supersededText = ({ change, atMs }: Superseded<ProjectedChange>): string =>
+  `${change.row.slice(0, -1)},"superseded_at":"${isoTime(atMs)}"}`
 
 /** Movements of counts, one per integration, model and partition: the parameter of `countsSql`. */
 export function countsJsonText(changes: readonly ChangeSummary[]): string {

@@ -1,4 +1,4 @@
-export { type BatchRows, collapse, countsJsonText, lastVersions } from './batch.ts'
+export { type BatchRows, collapse, countsJsonText, replacingJsonText } from './batch.ts'
 export {
   causeToJson,
   changeJsonText,
@@ -12,6 +12,15 @@ export {
   touches,
 } from './changes.ts'
 export { type CopiedChange, type CopyValue, toCopyRows } from './copy-rows.ts'
+export {
+  dueModelsSql,
+  dueSql,
+  type EraseStatements,
+  eraseStatements,
+  forgetBeforeSql,
+  missingErasuresSql,
+  PERSONAL_MODELS,
+} from './erasure.ts'
 export {
   fieldJsonTexts,
   isoTime,
@@ -31,16 +40,18 @@ export {
   PROBE_SCHEMA,
   probeTables,
 } from './migrations.ts'
+export { replaceSql, supersededColumns, supersededSql } from './past.ts'
 export { recordFromRow } from './read.ts'
 export { type ChangePosition, type ChangeSummary, type CountDelta, type ProjectedChange, toRows } from './rows.ts'
 export {
   addOffsetsSql,
   BOOKKEEPING_NAMES,
   countsSql,
-  deliveredColumns,
   HISTORY_COLUMNS,
   historySql,
   isoExpression,
+  type LiveTimes,
+  liveTimeSql,
   mergeSql,
   moveOffsetsSql,
   selectExpression,
@@ -49,14 +60,20 @@ export {
   stageSql,
   upsertSql,
 } from './statements.ts'
+export { type States, statesAsOf, statesNow, versionsFrom } from './states.ts'
 export {
   BOOKKEEPING,
   type Column,
   type ColumnType,
   checkSchemaName,
+  deliveredColumns,
   ident,
+  pastColumns,
+  pastName,
+  personalFields,
   qualified,
   TABLES,
   type Table,
   tableName,
 } from './tables.ts'
+export { type Superseded, type Versions, versionsOf } from './versions.ts'

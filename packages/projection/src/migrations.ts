@@ -1,5 +1,16 @@
 import { MODEL_NAMES, type ModelName } from '@tidemark/model'
-import { checkSchemaName, ident, LOOKUPS, qualified, TABLES, type Table } from './tables.ts'
+import { erasureIndexes } from './erasure.ts'
+import {
+  type Column,
+  checkSchemaName,
+  ident,
+  LOOKUPS,
+  pastColumns,
+  pastName,
+  qualified,
+  TABLES,
+  type Table,
+} from './tables.ts'
 
 export interface Migration {
   /** Number and name; applied in this order. */
@@ -48,6 +59,15 @@ create table if not exists ${qualified(schema, 'record_counts')} (
   last_changed_at timestamptz not null,
   primary key (integration_id, model, partition)
 );
+
+-- Personal data of the record is gone up to this version; a rebuild takes it from the live tables.
+create table if not exists ${qualified(schema, 'erasures')} (
+  model text not null,
+  record_key text collate "C" not null,
+  version bigint not null,
+  erased_at timestamptz not null,
+  primary key (model, record_key, version)
+);
 `
 }
 
@@ -56,7 +76,7 @@ const CHANGES_KEY = 'primary key (record_key, version)'
 
 function changesTableSql(schema: string): string {
   return `create table if not exists ${qualified(schema, 'changes')} (
-  record_key text not null,
+  record_key text collate "C" not null,
   version bigint not null,
   event_id text not null,
   integration_id text not null,
@@ -94,38 +114,62 @@ ${time}
 `
 }
 
-const tableSql = (schema: string, table: Table): string => `${tableStatements(schema, table).join('\n')}\n`
+const tableSql = (schema: string, table: Table): string =>
+  `${[...tableStatements(schema, table), ...pastStatements(schema, table)].join('\n')}\n`
 
 /** Creates one model's table, then its indexes; one statement each. */
 function tableStatements(schema: string, table: Table): [string, ...string[]] {
-  const name = qualified(schema, table.name)
-  const columns = table.columns.map(
-    (column) => `  ${ident(column.name)} ${column.type}${column.notNull ? ' not null' : ''}`,
-  )
-  const index = (suffix: string, on: string): string =>
-    `create index if not exists ${ident(`${table.name}_${suffix}`)} on ${name} ${on};`
   const lines: [string, ...string[]] = [
-    `create table if not exists ${name} (\n${columns.join(',\n')},\n  primary key (record_key)\n);`,
-    index('list', '(integration_id, effective_changed_at, id)'),
-    index('id', '(id, integration_id)'),
-    index('remote_id', '(integration_id, remote_id)'),
-    ...(LOOKUPS[table.model] ?? []).map((column) => index(column, `(integration_id, ${ident(column)})`)),
+    createTable(schema, table.name, table.columns, 'record_key'),
+    createIndex(schema, table.name, 'list', '(integration_id, effective_changed_at, id)'),
+    ...lookupIndexes(schema, table.model, table.name),
+    ...erasureIndexes(schema, table.model).table,
   ]
-  if (table.model === 'candidates') lines.push(index('email', `using gin ((${emailsLower()}) jsonb_path_ops)`))
+  if (table.model === 'candidates')
+    lines.push(createIndex(schema, table.name, 'email', `using gin ((${emailsLower()}) jsonb_path_ops)`))
   return lines
 }
+
+/** Creates the table of one model's superseded versions, then its indexes; one statement each. */
+function pastStatements(schema: string, { model }: Table): [string, ...string[]] {
+  const name = pastName(model)
+  return [
+    createTable(schema, name, pastColumns(model), 'record_key, version'),
+    ...lookupIndexes(schema, model, name),
+    ...erasureIndexes(schema, model).past,
+  ]
+}
+
+function createTable(schema: string, name: string, columns: readonly Column[], key: string): string {
+  const lines = columns.map(({ name: column, type, notNull, collation }) => {
+    const collate = collation === undefined ? '' : ` collate ${ident(collation)}`
+    return `  ${ident(column)} ${type}${collate}${notNull ? ' not null' : ''}`
+  })
+  return `create table if not exists ${qualified(schema, name)} (\n${lines.join(',\n')},\n  primary key (${key})\n);`
+}
+
+const createIndex = (schema: string, table: string, suffix: string, on: string): string =>
+  `create index if not exists ${ident(`${table}_${suffix}`)} on ${qualified(schema, table)} ${on};`
+
+/** Indexes by which other records and filters find a model's records, as they are and as they were. */
+const lookupIndexes = (schema: string, model: ModelName, table: string): string[] => [
+  createIndex(schema, table, 'id', '(id, integration_id)'),
+  createIndex(schema, table, 'remote_id', '(integration_id, remote_id)'),
+  ...(LOOKUPS[model] ?? []).map((column) => createIndex(schema, table, column, `(integration_id, ${ident(column)})`)),
+]
 
 /** Schema of the session's temporary tables. */
 export const PROBE_SCHEMA = 'pg_temp'
 
 /**
- * Creates a model's table and `changes` as temporary tables with all their indexes, one statement each: what those refuse can be found out
+ * Creates a model's tables and `changes` as temporary tables with all their indexes, one statement each: what those refuse can be found out
  * before the real indexes exist.
  */
 export const probeTables = (model: ModelName): string[] => [
   changesTableSql(PROBE_SCHEMA),
   ...changesIndexes(PROBE_SCHEMA),
   ...tableStatements(PROBE_SCHEMA, TABLES[model]),
+  ...pastStatements(PROBE_SCHEMA, TABLES[model]),
 ]
 
 /** Columns of a model's table whose texts stand in B-tree indexes, which end at a few thousand bytes. */
@@ -152,7 +196,10 @@ export function bulkTables(schemaName: string): BulkTables {
   const schema = checkSchemaName(schemaName)
   const changes = qualified(schema, 'changes')
   const key = ident('changes_pkey')
-  const models = MODEL_NAMES.map((model) => tableStatements(schema, TABLES[model]))
+  const models = MODEL_NAMES.flatMap((model) => [
+    tableStatements(schema, TABLES[model]),
+    pastStatements(schema, TABLES[model]),
+  ])
   const history = changesTableSql(schema).replace(`,\n  ${CHANGES_KEY}`, '')
   return {
     tables: [bookkeepingSql(schema), history, ...models.map(([table]) => table)].join('\n'),

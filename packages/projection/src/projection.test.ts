@@ -14,6 +14,7 @@ import {
   HISTORY_COLUMNS,
   migrations,
   type ProjectedChange,
+  personalFields,
   pointerTokens,
   postgresJson,
   recordFromRow,
@@ -140,6 +141,17 @@ describe('tables', () => {
         .slice(1)
         .map(({ sql }) => sql),
     )
+  })
+
+  test('know which fields hold personal data, also when the mark is inside of them', () => {
+    expect(personalFields('candidates')).toEqual(
+      expect.arrayContaining(['first_name', 'email_addresses', 'remote_data']),
+    )
+    expect(personalFields('candidates')).not.toContain('source')
+    expect(personalFields('applications')).toContain('screening_question_answers')
+    expect(personalFields('candidate-tags')).toEqual([])
+    const marked = MODEL_NAMES.filter((model) => JSON.stringify(MODEL_SCHEMAS[model]).includes('"personal":true'))
+    expect(MODEL_NAMES.filter((model) => personalFields(model).length > 0)).toEqual(marked)
   })
 
   test.each(['', 'A', '1a', 'pg_x', 'a"b', 'a'.repeat(52)])('cannot live in a schema named "%s"', (name) => {

@@ -1,5 +1,5 @@
 import type { ModelName } from '@tidemark/model'
-import { BOOKKEEPING, type Column, ident, qualified, TABLES, tableName } from './tables.ts'
+import { BOOKKEEPING, type Column, deliveredColumns, ident, qualified, TABLES, tableName } from './tables.ts'
 
 const CHANGE_COLUMNS: readonly { readonly name: string; readonly type: string }[] = [
   { name: 'record_key', type: 'text' },
@@ -19,22 +19,32 @@ const CHANGE_COLUMNS: readonly { readonly name: string; readonly type: string }[
   { name: 'log_offset', type: 'bigint' },
 ]
 
-const names = (columns: readonly { readonly name: string }[]): string => columns.map((c) => ident(c.name)).join(', ')
-const typed = (columns: readonly { readonly name: string; readonly type: string }[]): string =>
+/** Column list. */
+export const names = (columns: readonly { readonly name: string }[]): string =>
+  columns.map((c) => ident(c.name)).join(', ')
+/** Column definitions of a row of JSON. */
+export const typed = (columns: readonly { readonly name: string; readonly type: string }[]): string =>
   columns.map((c) => `${ident(c.name)} ${c.type}`).join(', ')
+
+/** A readable projection from which rows take their times. */
+export interface LiveTimes {
+  readonly schema: string
+  /** Collation of its record keys, by which its primary key is looked up: that of another version may be another. */
+  readonly collation: string
+}
 
 /**
  * Writes rows of a model (`$1`: JSON list of rows) as of now (`$2`: ISO time). A row replaces only an older version, so writing
  * a change again does nothing. With `live`, a projection that is readable meanwhile, a row takes the time that the same version of
  * the record has there.
  */
-export function upsertSql(schema: string, model: ModelName, live: string | null = null): string {
+export function upsertSql(schema: string, model: ModelName, live: LiveTimes | null = null): string {
   const rows = `jsonb_to_recordset($1::jsonb) as r(${typed(deliveredColumns(model))})`
   return writeSql({ schema, model, live, rows, now: '$2' })
 }
 
 /** Writes what stands in {@link stagedTable} as {@link upsertSql} does, as of now (`$1`: ISO time). Each record may stand there once. */
-export function mergeSql(schema: string, model: ModelName, live: string | null): string {
+export function mergeSql(schema: string, model: ModelName, live: LiveTimes | null): string {
   return writeSql({ schema, model, live, rows: `${ident(stagedTable(model))} r`, now: '$1' })
 }
 
@@ -47,17 +57,13 @@ export function stageSql(schema: string, model: ModelName): string {
 select ${names(deliveredColumns(model))} from ${qualified(schema, tableName(model))} with no data`
 }
 
-/** Columns of a model's table that a change delivers: all but the time at which the row became readable. */
-export const deliveredColumns = (model: ModelName): readonly Column[] =>
-  TABLES[model].columns.filter((column) => column.name !== 'effective_changed_at')
-
 /** Columns of `changes`. */
 export const HISTORY_COLUMNS: readonly string[] = CHANGE_COLUMNS.map((column) => column.name)
 
 interface Write {
   readonly schema: string
   readonly model: ModelName
-  readonly live: string | null
+  readonly live: LiveTimes | null
   /** What to select from, as `r`. */
   readonly rows: string
   /** Parameter that holds the time. */
@@ -67,12 +73,10 @@ interface Write {
 function writeSql({ schema, model, live, rows, now }: Write): string {
   const { name, columns } = TABLES[model]
   const fresh = `greatest(r.changed_at, ${now}::timestamptz)`
-  const known =
-    live === null
-      ? fresh
-      : `coalesce((select l.effective_changed_at from ${qualified(live, name)} l
-  where l.record_key = r.record_key and l.version = r.version), ${fresh})`
-  const values = columns.map((column) => (column.name === 'effective_changed_at' ? known : `r.${ident(column.name)}`))
+  const known = live === null ? fresh : `coalesce(${liveTimeSql(live, model, 'r')}, ${fresh})`
+  // A new version has its data, whatever was erased of the one that it replaces.
+  const own: Readonly<Record<string, string>> = { effective_changed_at: known, erased_at: 'null::timestamptz' }
+  const values = columns.map((column) => own[column.name] ?? `r.${ident(column.name)}`)
   const replaced = columns
     .filter((column) => column.name !== 'record_key')
     .map((column) => `${ident(column.name)} = excluded.${ident(column.name)}`)
@@ -83,12 +87,17 @@ on conflict (record_key) do update set ${replaced.join(', ')}
 where t.version < excluded.version`
 }
 
-/** Writes history (`$1`: JSON list of rows of `changes`). */
+/** The time that a live row has for the same version of the record under an alias; null when there is none. */
+export const liveTimeSql = ({ schema, collation }: LiveTimes, model: ModelName, alias: string): string =>
+  `(select l.effective_changed_at from ${qualified(schema, tableName(model))} l
+  where l.record_key = ${alias}.record_key collate ${ident(collation)} and l.version = ${alias}.version)`
+
+/** Writes history (`$1`: JSON list of rows of `changes`), also while a rebuild has not made the table's key yet. */
 export function historySql(schema: string): string {
   return `insert into ${qualified(schema, 'changes')} (${names(CHANGE_COLUMNS)})
 select ${CHANGE_COLUMNS.map((c) => `r.${ident(c.name)}`).join(', ')}
 from jsonb_to_recordset($1::jsonb) as r(${typed(CHANGE_COLUMNS)})
-on conflict (record_key, version) do nothing`
+on conflict do nothing`
 }
 
 /** Moves counts (`$1`: JSON list of movements). */

@@ -1,5 +1,5 @@
 import { TidemarkError } from '@tidemark/base'
-import { type AvroField, MODEL_NAMES, MODEL_SCHEMAS, type ModelName, required } from '@tidemark/model'
+import { type AvroField, type AvroType, MODEL_NAMES, MODEL_SCHEMAS, type ModelName, required } from '@tidemark/model'
 
 export type ColumnType = 'text' | 'double precision' | 'integer' | 'bigint' | 'boolean' | 'timestamptz' | 'jsonb'
 
@@ -7,6 +7,8 @@ export interface Column {
   readonly name: string
   readonly type: ColumnType
   readonly notNull: boolean
+  /** `C`: ordered by bytes. */
+  readonly collation?: 'C'
 }
 
 /** The table of one model. */
@@ -21,7 +23,8 @@ export interface Table {
 
 /** Columns every model's table has beside the record's fields. `remote_deleted_at`, a field of every model, flags deletion. */
 export const BOOKKEEPING: readonly Column[] = [
-  { name: 'record_key', type: 'text', notNull: true },
+  // By bytes, so that the records of an integration and model are one range of the primary key.
+  { name: 'record_key', type: 'text', notNull: true, collation: 'C' },
   { name: 'integration_id', type: 'text', notNull: true },
   { name: 'id', type: 'text', notNull: true },
   { name: 'remote_id', type: 'text', notNull: false },
@@ -34,7 +37,12 @@ export const BOOKKEEPING: readonly Column[] = [
   { name: 'merged_into_id', type: 'text', notNull: false },
   { name: 'log_partition', type: 'integer', notNull: true },
   { name: 'log_offset', type: 'bigint', notNull: true },
+  // When the personal data of this version was erased here; null while it is there.
+  { name: 'erased_at', type: 'timestamptz', notNull: false },
 ]
+
+/** Columns that no change delivers: they say what happened to the row here. */
+const OWN: ReadonlySet<string> = new Set(['effective_changed_at', 'erased_at'])
 
 /** Columns by which other records or filters look records up, beside those every table is indexed by. */
 export const LOOKUPS: Readonly<Partial<Record<ModelName, readonly string[]>>> = {
@@ -89,6 +97,41 @@ function buildTable(model: ModelName): Table {
 export const TABLES: Readonly<Record<ModelName, Table>> = Object.fromEntries(
   MODEL_NAMES.map((model) => [model, buildTable(model)]),
 ) as unknown as Readonly<Record<ModelName, Table>>
+
+/** Columns of a model's table that a change delivers. */
+export const deliveredColumns = (model: ModelName): readonly Column[] =>
+  TABLES[model].columns.filter((column) => !OWN.has(column.name))
+
+/** SQL name of the table of a model's superseded versions. */
+export const pastName = (model: ModelName): string => `${tableName(model)}_history`
+
+/** The earliest time of a later version of the record: from then on the version is not the record's state any more. */
+const SUPERSEDED_AT: Column = { name: 'superseded_at', type: 'timestamptz', notNull: true }
+
+/** Columns of the table of superseded versions: those of the model's table that belong to a version, and its end. */
+export const pastColumns = (model: ModelName): readonly Column[] => [
+  ...TABLES[model].columns.filter((column) => column.name !== 'effective_changed_at'),
+  SUPERSEDED_AT,
+]
+
+const PERSONAL: ReadonlyMap<ModelName, readonly string[]> = new Map(
+  MODEL_NAMES.map((model) => [model, MODEL_SCHEMAS[model].fields.filter(isPersonal).map(({ name }) => name)]),
+)
+
+/** Names of a model's fields that hold personal data, themselves or in anything inside them; erasure empties these. */
+export const personalFields = (model: ModelName): readonly string[] => PERSONAL.get(model) as readonly string[]
+
+function isPersonal(field: AvroField): boolean {
+  return field.personal === true || holdsPersonal(field.type)
+}
+
+function holdsPersonal(type: AvroType): boolean {
+  const inner = required(type)
+  if (typeof inner === 'string' || inner.type === 'long') return false
+  if (inner.type === 'array') return holdsPersonal(inner.items)
+  if (inner.type === 'map') return holdsPersonal(inner.values)
+  return inner.fields.some(isPersonal)
+}
 
 /** Quotes an identifier. */
 export const ident = (name: string): string => `"${name.replaceAll('"', '""')}"`

@@ -17,6 +17,7 @@ import {
 import { collapse } from './batch.ts'
 import { fieldJsonTexts } from './json.ts'
 import { migrations } from './migrations.ts'
+import { replaceSql, supersededSql } from './past.ts'
 import { toRows } from './rows.ts'
 import { countsSql, historySql, upsertSql } from './statements.ts'
 
@@ -157,6 +158,10 @@ export async function fillTables(
   )
   const batch = collapse(projected)
   const now = new Date(nowMs).toISOString()
+  for (const [model, texts] of batch.replacing)
+    for (const rows of texts) await store.query(replaceSql(schema, model), [rows])
+  for (const [model, texts] of batch.superseded)
+    for (const rows of texts) await store.query(supersededSql(schema, model), [rows])
   for (const [model, texts] of batch.rows)
     for (const rows of texts) await store.query(upsertSql(schema, model), [rows, now])
   for (const rows of batch.history) await store.query(historySql(schema), [rows])

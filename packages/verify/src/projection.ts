@@ -1,16 +1,23 @@
 import { changesTopic, type ModelName } from '@tidemark/model'
 import type { Last } from './chain.ts'
+import { erasedDigest } from './content.ts'
 import type { Findings } from './report.ts'
+
+/** A row as it is compared. */
+export interface ProjectedRow {
+  readonly version: number
+  /** See contentDigest. */
+  readonly digest: string
+  /** Its personal data was erased, as it is some time after a deletion. */
+  readonly erased: boolean
+}
 
 /** What the check needs of the tables. */
 export interface ProjectionReader {
   /** Next change offset that the tables of a model and partition have not taken in. */
   position(model: ModelName, partition: number): Promise<number>
-  /** Version and content digest (see contentDigest) of the rows with these keys. */
-  rows(
-    model: ModelName,
-    keys: readonly string[],
-  ): Promise<Map<string, { readonly version: number; readonly digest: string }>>
+  /** The rows with these keys. */
+  rows(model: ModelName, keys: readonly string[]): Promise<Map<string, ProjectedRow>>
   /** Rows of a model, or null when the tables are not exactly at these ends (partition to offset). */
   count(model: ModelName, ends: ReadonlyMap<number, number>): Promise<number | null>
 }
@@ -43,7 +50,7 @@ export async function checkProjection(
     for (const key of slice) {
       const last = lasts.get(key) as Last
       if (last.offset >= position) continue
-      const message = difference(last, rows.get(key))
+      const message = difference(model, last, rows.get(key))
       if (message !== undefined)
         findings.add({ check: 'projection', topic: changesTopic(model), partition, offset: last.offset, key, message })
       compared++
@@ -52,13 +59,11 @@ export async function checkProjection(
   return compared
 }
 
-function difference(
-  last: Last,
-  row: { readonly version: number; readonly digest: string } | undefined,
-): string | undefined {
+function difference(model: ModelName, last: Last, row: ProjectedRow | undefined): string | undefined {
   if (row === undefined) return `no row, though the changes left version ${last.version}`
   if (row.version < last.version) return `the row has version ${row.version}, the changes left version ${last.version}`
-  if (row.version === last.version && row.digest !== last.digest)
+  const digest = row.erased ? erasedDigest(model, last.digest) : last.digest
+  if (row.version === last.version && row.digest !== digest)
     return `the row's content is not what version ${last.version} left`
   return undefined
 }

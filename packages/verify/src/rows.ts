@@ -32,7 +32,12 @@ export function createProjectionReader(store: SqlStore, schema: string): Project
       return new Map(
         rows.map((row) => [
           String(row['record_key']),
-          { version: Number(row['version']), digest: contentDigest(model, recordOfRow(model, row)) },
+          {
+            version: Number(row['version']),
+            digest: contentDigest(model, recordOfRow(model, row)),
+            // Only what is deleted may be erased.
+            erased: row['erased_at'] !== null && row['remote_deleted_at'] !== null,
+          },
         ]),
       )
     },

@@ -10,7 +10,7 @@ import { createProjector } from '@tidemark/projector'
 import type { SqlStore } from '@tidemark/store'
 import { openPglite } from '@tidemark/store-embedded'
 import { createMetrics, silentLogger } from '@tidemark/telemetry'
-import { observationBuilder } from '@tidemark/testing'
+import { observationBuilder, TEST_CAUSE } from '@tidemark/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { CheckName } from './report.ts'
 import { createProjectionReader } from './rows.ts'
@@ -83,8 +83,12 @@ async function process(): Promise<void> {
   await processor.stop()
 }
 
-async function project(): Promise<void> {
+async function project(
+  erasureAfterMs: number | null = null,
+  isDone: () => Promise<boolean> = async () => true,
+): Promise<void> {
   const projector = createProjector({
+    options: { erasureAfterMs },
     log: embedded.log,
     store,
     codec,
@@ -94,7 +98,7 @@ async function project(): Promise<void> {
     schema: 'tidemark',
   })
   await projector.start()
-  while (projector.status().lag > 0) await systemClock.sleep(10)
+  while (projector.status().lag > 0 || !(await isDone())) await systemClock.sleep(10)
   await projector.stop()
 }
 
@@ -197,6 +201,48 @@ describe('verify', () => {
   ])('finds a row that was %s', async (_, sql) => {
     await store.query(sql)
     expect(await broken()).toEqual(['projection'])
+  })
+
+  describe('of personal data that was erased', () => {
+    const columns = 'first_name = null, last_name = null, company = null, erased_at = now()'
+    beforeEach(async () => {
+      const b = observationBuilder(codec, 1)
+      const frodo = { first_name: 'Frodo', source: 'Gandalf' }
+      const evidence = { kind: 'provider_event', detail: null, pages: null, records: null }
+      const cause = { ...TEST_CAUSE, evidence }
+      const candidate = (remote: string, record: object) =>
+        b.observe({
+          model: 'candidates',
+          remote: [remote],
+          atMs: 7000,
+          record: { ...frodo, remote_id: remote, ...record },
+          fields: { cause },
+        })
+      await embedded.log.append([candidate('gone', { remote_deleted_at: 6500 }), candidate('here', {})])
+      await runPipeline()
+    })
+
+    it('expects the rest of the record', async () => {
+      expect(await run()).toMatchObject({ ok: true })
+      const names = async (): Promise<unknown[]> =>
+        (await store.query('select first_name from tidemark.candidates order by remote_id')).map(
+          (row) => row['first_name'],
+        )
+      // A projector erases what is due as it starts.
+      await project(0, async () => (await names())[0] === null)
+      expect(await names()).toEqual([null, 'Frodo'])
+      expect(await run()).toMatchObject({ ok: true, rows: 5 })
+      await store.query(`update tidemark.candidates set source = 'Sauron' where remote_id = 'gone'`)
+      expect(await broken()).toEqual(['projection'])
+    })
+
+    it.each([
+      ['whose record is not deleted', `update tidemark.candidates set ${columns} where remote_id = 'here'`],
+      ['and is there', `update tidemark.candidates set erased_at = now() where remote_id = 'gone'`],
+    ])('finds a row %s', async (_, sql) => {
+      await store.query(sql)
+      expect(await broken()).toEqual(['projection'])
+    })
   })
 
   it('does not blame tables that are only behind', async () => {

@@ -6,6 +6,7 @@ import type { SqlStore } from '@tidemark/store'
 import type { Logger, Metrics } from '@tidemark/telemetry'
 import { appendDeadLetters } from './dead-letters.ts'
 import { type BatchLimits, decodeAll, passedBy, takeFairly } from './decode.ts'
+import { ERASURE_AFTER_MS, keepErasing } from './erasure.ts'
 import { migrateProjection } from './migrate.ts'
 import { loadStarts, type Start, sourcesOf } from './offsets.ts'
 import { createProgress, type PartitionLag, type Progress } from './progress.ts'
@@ -30,6 +31,8 @@ export interface ProjectorOptions extends Partial<BatchLimits> {
   readonly batchBytesMax?: number
   /** Only these partitions, so that several projectors can share the work. Default all. */
   readonly partitions?: readonly number[]
+  /** From a record's deletion until its personal data is erased, in ms; null: never. Default 14 days. */
+  readonly erasureAfterMs?: number | null
   /** First and longest wait after a failure. Default 100 ms and 30 s. */
   readonly backoff?: { readonly startMs: number; readonly maxMs: number }
 }
@@ -146,6 +149,8 @@ class TableProjector implements Projector {
     const starts = await loadStarts(log, store, schema, options?.partitions)
     this.#reportGaps(starts)
     const tail = openTail(log, starts)
+    const ending = new AbortController()
+    let erasing: Promise<void> | undefined
     try {
       // Before anything is said about lag, every partition's end is known.
       await Promise.all(tail.readers.map((reader) => reader.refill()))
@@ -153,10 +158,18 @@ class TableProjector implements Projector {
       this.#state = 'running'
       this.#error = null
       onReady()
+      erasing = this.#erase(AbortSignal.any([this.#stopping.signal, ending.signal]))
       await this.#follow(tail, sourcesOf(tail, starts))
     } finally {
+      ending.abort()
+      await erasing
       await tail.close()
     }
+  }
+
+  async #erase(signal: AbortSignal): Promise<void> {
+    const { erasureAfterMs = ERASURE_AFTER_MS } = this.#deps.options ?? {}
+    if (erasureAfterMs !== null) await keepErasing(this.#deps, erasureAfterMs, signal)
   }
 
   async #follow(tail: Tail, sources: ReadonlyMap<TailReader, Source>): Promise<void> {

@@ -1,8 +1,19 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { classify, TidemarkError } from '@tidemark/base'
 import type { ModelName } from '@tidemark/model'
-import { collapse, countsSql, historySql, moveOffsetsSql, type ProjectedChange, upsertSql } from '@tidemark/projection'
-import type { SqlRunner, SqlStore } from '@tidemark/store'
+import {
+  collapse,
+  countsSql,
+  historySql,
+  type LiveTimes,
+  moveOffsetsSql,
+  type ProjectedChange,
+  replaceSql,
+  supersededSql,
+  upsertSql,
+} from '@tidemark/projection'
+import type { Row, SqlRunner, SqlStore } from '@tidemark/store'
+import { forgetBefore } from './erasure.ts'
 
 /** One record of a changes topic: what it writes, or why it writes nothing. */
 export interface Item<Projected = ProjectedChange> {
@@ -29,7 +40,7 @@ export interface WriterDeps {
   /** The time at which rows become readable, as PostgreSQL reads it. */
   readonly rowTime: () => string
   /** The readable projection whose times a model's rows keep where their version is the same; none by default. */
-  readonly live?: (model: ModelName) => string | null
+  readonly live?: (model: ModelName) => LiveTimes | null
   /** Called inside the transaction, so that a failure is on record before its record is passed. */
   readonly onFailures: (items: readonly Item<unknown>[], tx: SqlRunner) => Promise<void>
 }
@@ -105,20 +116,36 @@ export async function moveOffsets(tx: SqlRunner, schema: string, moves: Readonly
 }
 
 async function writeRows(tx: SqlRunner, deps: WriterDeps, projected: readonly ProjectedChange[]): Promise<void> {
+  const { schema } = deps
   const batch = collapse(projected)
   const time = deps.rowTime()
+  const erased = new Map<ModelName, Row[]>()
+  for (const [model, texts] of batch.replacing) {
+    const sql = replaceSql(schema, model)
+    for (const rows of texts) add(erased, model, await runStatement(tx, sql, [rows]))
+  }
+  for (const [model, texts] of batch.superseded) {
+    const sql = supersededSql(schema, model)
+    for (const rows of texts) await runStatement(tx, sql, [rows])
+  }
   for (const [model, texts] of batch.rows) {
-    const sql = upsertSql(deps.schema, model, deps.live?.(model))
+    const sql = upsertSql(schema, model, deps.live?.(model))
     for (const rows of texts) await runStatement(tx, sql, [rows, time])
   }
-  for (const rows of batch.history) await runStatement(tx, historySql(deps.schema), [rows])
-  await tx.query(countsSql(deps.schema), [batch.counts])
+  for (const rows of batch.history) await runStatement(tx, historySql(schema), [rows])
+  await forgetBefore(tx, schema, erased)
+  await tx.query(countsSql(schema), [batch.counts])
+}
+
+function add<K>(groups: Map<K, Row[]>, key: K, rows: readonly Row[]): void {
+  if (rows.length > 0) groups.set(key, [...(groups.get(key) ?? []), ...rows])
 }
 
 /** Runs a statement and lets others have the event loop: an in-process database keeps it busy. */
-async function runStatement(tx: SqlRunner, sql: string, params: readonly string[]): Promise<void> {
-  await tx.query(sql, params)
+async function runStatement(tx: SqlRunner, sql: string, params: readonly string[]): Promise<Row[]> {
+  const rows = await tx.query(sql, params)
   await nextTurn()
+  return rows
 }
 
 /** SQLSTATE classes that blame the data: data exception, integrity, program limit. */

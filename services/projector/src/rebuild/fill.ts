@@ -7,15 +7,22 @@ import {
   countsSql,
   deliveredColumns,
   HISTORY_COLUMNS,
-  lastVersions,
+  isoTime,
   mergeSql,
+  pastName,
+  replaceSql,
+  replacingJsonText,
   stagedTable,
   stageSql,
+  supersededColumns,
   toCopyRows,
+  type Versions,
+  versionsOf,
 } from '@tidemark/projection'
-import type { CopyRow, CopyTarget, SqlRunner } from '@tidemark/store'
+import type { CopyRow, CopyTarget, Row, SqlRunner } from '@tidemark/store'
 import { appendDeadLetters } from '../dead-letters.ts'
 import { decodeAll, decodeTo, type Taken, takeFairly } from '../decode.ts'
+import { forgetBefore } from '../erasure.ts'
 import { placeOf, type Start, sourcesOf, storedOffsets } from '../offsets.ts'
 import {
   asFailure,
@@ -134,7 +141,7 @@ export function writerOf({ deps, schemas, liveModels, failed }: Attempt): Writer
     store,
     schema: schemas.next,
     rowTime: () => (liveModels.size > 0 ? UNPLACED : new Date(clock.now()).toISOString()),
-    live: (model) => (liveModels.has(model) ? schemas.live : null),
+    live: (model) => liveModels.get(model) ?? null,
     onFailures: async (items, tx) => {
       const { live } = await existingSchemas(tx, schemas)
       // What the live projector has passed, it has put on record.
@@ -155,17 +162,41 @@ async function copyItems(deps: WriterDeps, items: readonly Item<CopiedChange>[])
     // Rows and offsets are lost together or not at all, and the switch, which waits for the disk, comes after them in PostgreSQL's log.
     await tx.query(`select set_config('synchronous_commit', 'off', true)`)
     await moveOffsets(tx, deps.schema, moves)
-    for (const [model, last] of lastVersions(changes)) await merge(tx, deps, model, last)
+    const erased = new Map<ModelName, readonly Row[]>()
+    for (const [model, versions] of versionsOf(changes)) {
+      erased.set(model, await replace(tx, deps, model, versions))
+      await merge(tx, deps, model, versions.last)
+    }
     const history: CopyTarget = { schema: deps.schema, table: 'changes', columns: HISTORY_COLUMNS }
     await copy(
       tx,
       history,
       changes.map((change) => change.history),
     )
+    await forgetBefore(tx, deps.schema, erased)
     await tx.query(countsSql(deps.schema), [countsJsonText(changes)])
     await writeFailures(tx, deps, items)
   })
   for (const [source, next] of moves) source.committed = next
+}
+
+/**
+ * Writes what the changes supersede, in the tables and among themselves. A version that stands there already, from a change that is in the
+ * log twice, is refused; the projector's way takes it. Returns the records whose replaced version had been erased.
+ */
+async function replace(
+  tx: SqlRunner,
+  { schema }: WriterDeps,
+  model: ModelName,
+  { replacing, superseded }: Versions<CopiedChange>,
+): Promise<Row[]> {
+  const erased = replacing.length === 0 ? [] : await tx.query(replaceSql(schema, model), [replacingJsonText(replacing)])
+  if (superseded.length > 0) {
+    const columns = supersededColumns(model).map(({ name }) => name)
+    const rows = superseded.map(({ change, atMs }) => [...change.row, isoTime(atMs)])
+    await copy(tx, { schema, table: pastName(model), columns }, rows)
+  }
+  return erased
 }
 
 async function merge(

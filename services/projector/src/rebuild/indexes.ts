@@ -1,5 +1,5 @@
 import { MODEL_NAMES } from '@tidemark/model'
-import { bulkTables, qualified, tableName } from '@tidemark/projection'
+import { bulkTables, pastName, qualified, tableName } from '@tidemark/projection'
 import type { SqlStore } from '@tidemark/store'
 import { unplacedIndexes, updateMarker } from './schema.ts'
 import type { Attempt } from './types.ts'
@@ -12,7 +12,7 @@ const UNIQUE_VIOLATION = '23505'
 export async function makeIndexes(attempt: Attempt): Promise<void> {
   const { deps, schemas, signal, lanes, progress } = attempt
   const { indexes, attachKey } = bulkTables(schemas.next)
-  const tables = ['changes', ...MODEL_NAMES.map(tableName)]
+  const tables = ['changes', ...MODEL_NAMES.flatMap((model) => [tableName(model), pastName(model)])]
   const analyses = tables.map((table) => `analyze ${qualified(schemas.next, table)}`)
   const steps = [...indexes, ...unplacedIndexes(schemas.next)]
   progress.phase('indexing', steps.length + analyses.length)

@@ -7,6 +7,7 @@ import {
   PROBE_SCHEMA,
   type ProjectedChange,
   probeTables,
+  supersededSql,
   upsertSql,
 } from '@tidemark/projection'
 import type { SqlStore } from '@tidemark/store'
@@ -41,6 +42,9 @@ export async function refusalOf(store: SqlStore, change: ProjectedChange): Promi
     await store.transaction(async (tx) => {
       for (const sql of probeTables(change.model)) await tx.query(sql)
       await tx.query(upsertSql(PROBE_SCHEMA, change.model), [`[${change.row}]`, '2000-01-01T00:00:00Z'])
+      await tx.query(supersededSql(PROBE_SCHEMA, change.model), [
+        `[${change.row.slice(0, -1)},"superseded_at":"2000-01-01T00:00:00Z"}]`,
+      ])
       await tx.query(historySql(PROBE_SCHEMA), [`[${change.history}]`])
       throw new Undone()
     })

@@ -1,7 +1,7 @@
 import { TidemarkError } from '@tidemark/base'
 import type { EventLog } from '@tidemark/log'
 import { changesTopic, MODEL_NAMES } from '@tidemark/model'
-import { tableName } from '@tidemark/projection'
+import { pastName, tableName } from '@tidemark/projection'
 import { encodeChange, type MadeChange } from '@tidemark/projection/testing'
 import type { SqlStore } from '@tidemark/store'
 import { silentLogger } from '@tidemark/telemetry'
@@ -36,7 +36,7 @@ describe('a rebuild', () => {
     ...overrides,
   })
   const rebuild = (options: RebuildOptions = {}, overrides: Partial<RebuildDeps> = {}) =>
-    rebuildProjection(depsOf(overrides), { batchMax: 50, ...options })
+    rebuildProjection(depsOf(overrides), { batchMax: 50, erasureAfterMs: null, ...options })
 
   /** The live tables as the projector fills them. */
   async function project(total: number, target = schema): Promise<void> {
@@ -120,6 +120,23 @@ where c.connamespace = $1::regnamespace and c.contype = 'p' order by 1`,
     expect(await whole()).toEqual(await whole(`${schema}_live`))
     expect(await times()).not.toContainEqual(expect.objectContaining({ at: 'infinity' }))
     await project(0)
+  })
+
+  test('keeps the times of live tables of an earlier version', async () => {
+    const made = livesOfAll(rig.maker, 3, 2)
+    await rig.log.append(made)
+    await project(made.length)
+    const before = await times()
+    // Record keys were ordered as texts, nothing was kept of the past, and nothing was erased.
+    const alter = MODEL_NAMES.map(
+      (model) => `alter table ${schema}.${tableName(model)} alter column record_key type text collate "default",
+drop column erased_at; drop table ${schema}.${pastName(model)};`,
+    )
+    await store.script(`${alter.join('\n')} drop table ${schema}.erasures`)
+    expect(await rebuild()).toMatchObject({ outcome: 'switched', passed: made.length })
+    expect(await times()).toEqual(before)
+    await project(made.length, `${schema}_plain`)
+    expect(await whole()).toEqual(await whole(`${schema}_plain`))
   })
 
   test('brings what the live tables did not have yet, as new of the moment of the switch', async () => {

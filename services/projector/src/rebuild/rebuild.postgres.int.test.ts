@@ -61,7 +61,10 @@ describe.skipIf(serverUrl === undefined)('a rebuild on a server', () => {
       // What a reader fails with is seen at once, and not as a rejection that nobody waits for.
       reading.catch(() => over.abort())
       for (let n = 0; n < 3; n++) {
-        const result = await rebuildProjection({ ...rebuildDeps(rig), store: other, schema: SCHEMA }, { batchMax: 200 })
+        const result = await rebuildProjection(
+          { ...rebuildDeps(rig), store: other, schema: SCHEMA },
+          { batchMax: 200, erasureAfterMs: null },
+        )
         expect(result).toMatchObject({ outcome: 'switched', oldKept: null })
       }
       over.abort()
@@ -100,7 +103,8 @@ describe.skipIf(serverUrl === undefined)('a rebuild on a server', () => {
       const made = livesOfAll(maker, 4, 5)
       await embedded.log.append(made)
       const deps = { log: embedded.log, codec, clock: systemClock, logger: silentLogger, metrics: createMetrics() }
-      const plain = createProjector({ ...deps, store, schema })
+      const options = { erasureAfterMs: null }
+      const plain = createProjector({ ...deps, store, schema, options })
       await plain.start()
       await eventually(() => plain.status().lag === 0 && plain.status().projected === made.length)
       await plain.stop()
@@ -120,16 +124,16 @@ describe.skipIf(serverUrl === undefined)('a rebuild on a server', () => {
       expect(kills).toBeGreaterThan(2)
       const again = await openEmbedded({ path, clock: systemClock })
       const last = { ...deps, log: again.log, codec: await openCodec(again.registry), store, schema }
-      await rebuildProjection(last)
+      await rebuildProjection(last, options)
       expect(await contents(store, schema, MODEL_NAMES)).toEqual(rows)
       const left = await store.query(`select 1 from pg_namespace where nspname like 'killed\\_%'`)
       expect(left).toEqual([])
 
       const second: Promise<unknown>[] = []
       const onProgress = (): void => {
-        if (second.length === 0) second.push(rebuildProjection(last).catch((error: unknown) => error))
+        if (second.length === 0) second.push(rebuildProjection(last, options).catch((error: unknown) => error))
       }
-      await rebuildProjection({ ...last, store: await openStore() }, { onProgress })
+      await rebuildProjection({ ...last, store: await openStore() }, { ...options, onProgress })
       expect(await second[0]).toMatchObject({ code: 'OVERLOADED' })
       await again.close()
     } finally {
@@ -286,7 +290,7 @@ const CHILD = `
   const told = { query: store.query.bind(store), script: store.script.bind(store), close: store.close.bind(store),
     copyRows: store.copyRows.bind(store), transaction: tell(store.transaction.bind(store)) }
   const deps = { log, codec: await openCodec(registry), clock: systemClock, logger: silentLogger, metrics: createMetrics() }
-  await rebuildProjection({ ...deps, store: told, schema }, { batchMax: 60 })
+  await rebuildProjection({ ...deps, store: told, schema }, { batchMax: 60, erasureAfterMs: null })
   process.exit(0)
 `
 

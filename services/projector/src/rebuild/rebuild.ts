@@ -1,5 +1,7 @@
 import { classify, TidemarkError } from '@tidemark/base'
+import { ERASURE_AFTER_MS } from '../erasure.ts'
 import { changePartitions, loadStarts, type Start } from '../offsets.ts'
+import { eraseNext } from './erase.ts'
 import { fillToEnd } from './fill.ts'
 import { exclusively } from './guard.ts'
 import { makeIndexes } from './indexes.ts'
@@ -58,10 +60,11 @@ export async function rebuildProjection(deps: RebuildDeps, options: RebuildOptio
 function settingsOf(
   { store }: RebuildDeps,
   options: RebuildOptions,
-): Pick<Attempt, 'bulk' | 'lanes' | 'batchMax' | 'bufferBytesMax'> {
+): Pick<Attempt, 'bulk' | 'lanes' | 'batchMax' | 'bufferBytesMax' | 'erasureAfterMs'> {
   const bulk = store.copyRows !== undefined
   const { lanes = 2, batchMax = bulk ? 5000 : 2000, bufferBytesMax = 16 * 1024 * 1024 } = options
-  return { bulk, lanes: bulk ? lanes : 1, batchMax, bufferBytesMax }
+  const { erasureAfterMs = ERASURE_AFTER_MS } = options
+  return { bulk, lanes: bulk ? lanes : 1, batchMax, bufferBytesMax, erasureAfterMs }
 }
 
 type Base = Omit<Attempt, 'liveModels'>
@@ -107,12 +110,18 @@ async function run(base: Base, restart: boolean, acceptGaps: boolean, onPrepared
     if (state === 'filling') {
       await makeIndexes(attempt)
       state = 'indexed'
-    } else if (passed <= NEAR && (await trySwitch(attempt))) {
+    } else if (passed <= NEAR && (await switchErased(attempt))) {
       attempt.progress.phase('dropping')
       return { outcome: 'switched', gaps, oldKept: await dropOld(deps, schemas) }
     }
   }
   return { outcome: 'stopped', gaps, oldKept: null }
+}
+
+/** Nothing that is erased in the live tables, or has to be, becomes readable again by the switch. */
+async function switchErased(attempt: Attempt): Promise<boolean> {
+  await eraseNext(attempt)
+  return !attempt.signal.aborted && (await trySwitch(attempt))
 }
 
 /** Finds or creates what is to be filled. */

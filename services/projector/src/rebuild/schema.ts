@@ -1,6 +1,6 @@
 import { TidemarkError } from '@tidemark/base'
 import { MODEL_NAMES, type ModelName } from '@tidemark/model'
-import { bulkTables, ident, migrations, qualified, tableName } from '@tidemark/projection'
+import { bulkTables, ident, type LiveTimes, migrations, qualified, tableName } from '@tidemark/projection'
 import type { SqlRunner, SqlStore } from '@tidemark/store'
 import { sha256Of } from '../migrate.ts'
 import type { Gap, Schemas } from './types.ts'
@@ -92,14 +92,21 @@ export const unplacedIndexes = (schema: string): string[] =>
 export const dropUnplacedSql = (schema: string): string =>
   `drop index ${MODEL_NAMES.map((model) => qualified(schema, unplacedName(model))).join(', ')}`
 
-/** Models whose live table has the columns by which times are looked up, whatever else its version has. */
-export async function modelsWithTimes(store: SqlRunner, { live }: Schemas): Promise<Set<ModelName>> {
-  const rows = await store.query<{ name: string }>(
-    `select c.relname::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
+/** Models whose live table has the columns by which times are looked up, whatever else its version has, and how they are. */
+export async function modelsWithTimes(store: SqlRunner, { live }: Schemas): Promise<Map<ModelName, LiveTimes>> {
+  const rows = await store.query<{ name: string; collation: string | null }>(
+    `select c.relname::text as name, max(k.collname::text) filter (where a.attname = 'record_key') as collation
+from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
+left join pg_collation k on k.oid = a.attcollation
 where n.nspname = $1 and c.relkind = 'r' and a.attname in ('record_key', 'version', 'effective_changed_at')
 group by c.relname having count(*) = 3`,
     [live],
   )
-  const names = new Set(rows.map(({ name }) => name))
-  return new Set(MODEL_NAMES.filter((model) => names.has(tableName(model))))
+  const found = new Map(rows.map(({ name, collation }) => [name, { schema: live, collation: collation ?? 'default' }]))
+  return new Map(
+    MODEL_NAMES.flatMap((model) => {
+      const times = found.get(tableName(model))
+      return times ? [[model, times]] : []
+    }),
+  )
 }

@@ -1,12 +1,13 @@
 import { TidemarkError } from '@tidemark/base'
 import type { LogRecord } from '@tidemark/log'
 import { MODEL_NAMES } from '@tidemark/model'
-import { ident, qualified, tableName } from '@tidemark/projection'
+import { ident, liveTimeSql, qualified, tableName } from '@tidemark/projection'
 import type { SqlRunner } from '@tidemark/store'
 import { decodeRecords } from '../decode.ts'
 import { migrationHashes } from '../migrate.ts'
 import { changePartitions, placeOf, storedOffsets } from '../offsets.ts'
 import { type Item, isDataError, type Source, writeWithin } from '../writer.ts'
+import { eraseWithin } from './erase.ts'
 import { writerOf } from './fill.ts'
 import { grantsSql } from './grants.ts'
 import { dropMarkerSql, dropUnplacedSql, existingSchemas, readMarker, UNPLACED } from './schema.ts'
@@ -35,6 +36,7 @@ export async function trySwitch(attempt: Attempt): Promise<boolean> {
       const { live } = await existingSchemas(tx, schemas)
       await checkMarker(tx, attempt, live)
       if (live) await reachLive(tx, attempt)
+      await eraseWithin(tx, attempt)
       await placeRows(tx, attempt)
       await exchange(tx, attempt, live)
     })
@@ -122,10 +124,8 @@ where p.topic = o.topic and p.partition = o.partition and p.next_offset < o."to"
 async function placeRows(tx: SqlRunner, { deps, schemas, liveModels }: Attempt): Promise<void> {
   const now = new Date(deps.clock.now()).toISOString()
   for (const model of MODEL_NAMES) {
-    const known = liveModels.has(model)
-      ? `(select l.effective_changed_at from ${qualified(schemas.live, tableName(model))} l
-  where l.record_key = t.record_key and l.version = t.version)`
-      : 'null::timestamptz'
+    const live = liveModels.get(model)
+    const known = live ? liveTimeSql(live, model, 't') : 'null::timestamptz'
     await tx.query(
       `update ${qualified(schemas.next, tableName(model))} t
 set effective_changed_at = coalesce(${known}, greatest(t.changed_at, $1::timestamptz)) where t.effective_changed_at = '${UNPLACED}'`,

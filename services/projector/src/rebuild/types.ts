@@ -1,5 +1,5 @@
 import type { ModelName } from '@tidemark/model'
-import { checkSchemaName } from '@tidemark/projection'
+import { checkSchemaName, type LiveTimes } from '@tidemark/projection'
 import type { ProjectorDeps } from '../projector.ts'
 
 /** What a rebuild needs; `schema` is the live one. */
@@ -16,6 +16,8 @@ export interface RebuildOptions {
   readonly acceptGaps?: boolean
   /** Transactions that write beside each other, where the store has COPY; each has its partitions. Default 2. */
   readonly lanes?: number
+  /** From a record's deletion until its personal data is erased, in ms; null: never. As the projector has it. Default 14 days. */
+  readonly erasureAfterMs?: number | null
   /** Changes per transaction at most. Default 5,000 with COPY, 2,000 without. */
   readonly batchMax?: number
   /** Bytes of encoded changes held at once, over all lanes, about. Default 16 MiB. */
@@ -83,7 +85,8 @@ export interface Attempt {
   readonly batchMax: number
   readonly bufferBytesMax: number
   /** Models with a live table whose times are kept. */
-  readonly liveModels: ReadonlySet<ModelName>
+  readonly liveModels: ReadonlyMap<ModelName, LiveTimes>
+  readonly erasureAfterMs: number | null
   readonly progress: RebuildMeter
   /** Changes that cannot be projected, so far. */
   readonly failed: { changes: number }

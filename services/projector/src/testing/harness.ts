@@ -7,7 +7,7 @@ import { type OpenCodec, openCodec } from '@tidemark/codec'
 import type { EventLog } from '@tidemark/log'
 import { openEmbedded } from '@tidemark/log-embedded'
 import { DEAD_LETTERS_TOPIC, type ModelName, topicPlans } from '@tidemark/model'
-import { selectList, tableName } from '@tidemark/projection'
+import { pastColumns, pastName, selectExpression, selectList, tableName } from '@tidemark/projection'
 import { type ChangeMaker, createChangeMaker, type MadeChange } from '@tidemark/projection/testing'
 import type { SqlRunner, SqlStore } from '@tidemark/store'
 import { openPglite } from '@tidemark/store-embedded'
@@ -60,7 +60,8 @@ export async function openRig(): Promise<Rig> {
     clock: systemClock,
     maker: createChangeMaker(codec, { partitions: PARTITIONS }),
     projector(deps) {
-      const options = { backoff: { startMs: 1, maxMs: 5 }, ...deps.options }
+      // Records of tests were deleted long ago.
+      const options = { backoff: { startMs: 1, maxMs: 5 }, erasureAfterMs: null, ...deps.options }
       const base = { log, codec, metrics, clock: systemClock, logger: silentLogger }
       const projector = createProjector({ ...base, ...deps, options })
       started.push(projector)
@@ -94,11 +95,13 @@ export async function eventually(condition: () => boolean | Promise<boolean>): P
 /** Everything a schema holds, in an order of its own; without the time at which rows became readable. */
 export async function contents(store: SqlRunner, schema: string, models: readonly ModelName[]): Promise<object> {
   const rows: Record<string, unknown> = {}
+  const past: Record<string, unknown> = {}
   for (const model of models) {
     const found = await store.query(
       `select ${selectList(model)} from ${schema}.${tableName(model)} t order by t.record_key`,
     )
     rows[model] = found.map(({ effective_changed_at: _, ...row }) => row)
+    past[model] = await pastRows(store, schema, model)
   }
   const history = await store.query(`select record_key, version::int4 as version, event_id, op, fields, changes, cause
 from ${schema}.changes order by record_key, version`)
@@ -108,7 +111,18 @@ changes::int4 as changes from ${schema}.record_counts order by 1, 2, 3`)
   const offsets =
     await store.query(`select topic, partition, next_offset::int4 as next_offset from ${schema}.projection_offsets
 order by 1, 2`)
-  return { rows, history, counts, offsets }
+  const erasures = await store.query(
+    `select model, record_key, version::int4 as version, erased_at from ${schema}.erasures order by 1, 2, 3`,
+  )
+  return { rows, past, history, counts, offsets, erasures }
+}
+
+/** Every superseded version of a model's records. */
+export async function pastRows(store: SqlRunner, schema: string, model: ModelName): Promise<Record<string, unknown>[]> {
+  const columns = pastColumns(model).map((column) => selectExpression(column))
+  return store.query(
+    `select ${columns.join(', ')} from ${schema}.${pastName(model)} t order by t.record_key, t.version`,
+  )
 }
 
 /** The naive fold: the last state of each record. */
