@@ -1,19 +1,27 @@
 import type { FastifyInstance } from 'fastify'
+import { LISTING_PARAMETERS } from './ats/parameters.ts'
 import { registerAts } from './ats/routes.ts'
 import { createAuthorizer } from './auth.ts'
+import { requestedIntegration, requireUnrestricted, scopeOf } from './context.ts'
 import type { ApiDeps } from './deps.ts'
+import { registerDiff } from './diff/route.ts'
 import { sendError, sendNotFound } from './errors.ts'
 import { registerFeed } from './feed/route.ts'
 import { registerForceSync } from './force-sync.ts'
+import { registerGeneral } from './general/routes.ts'
 import { registerHealth, registerMetrics } from './health.ts'
+import { registerHeld } from './held.ts'
+import { checkParameters, declareParameters } from './parameters.ts'
+import { limitRequests } from './rateLimit.ts'
 import { registerRecords } from './records.ts'
+import { requireReady } from './setup.ts'
 import { registerStatus } from './status.ts'
 import { registerSyncs } from './syncs.ts'
 
 /**
  * Registers every route of the API on an instance of Fastify, and its answers for unknown routes and failures as the instance's own.
- * Authorization covers these routes only. Closing the instance ends the feeds. `more` adds
- * routes of the composition that need the same authorization.
+ * Authorization and the request limit cover these routes only. Closing the instance ends the feeds. `more` adds routes of the
+ * composition that concern everything: they need authorization by a key that is not restricted.
  */
 export function registerApi(app: FastifyInstance, deps: ApiDeps, more?: (api: FastifyInstance) => void): void {
   const authorize = createAuthorizer(deps.apiKeys)
@@ -26,14 +34,40 @@ export function registerApi(app: FastifyInstance, deps: ApiDeps, more?: (api: Fa
     api.addHook('onRequest', async (request) => {
       request.scope = authorize(request)
     })
-    registerAts(api, deps)
-    registerRecords(api, deps)
+    limitRequests(api, deps)
+    checkParameters(api)
+    api.register(async (ats) => registerListings(ats, deps))
+    api.register(async (records) => {
+      declareParameters(records, RECORD_PARAMETERS)
+      registerRecords(records, deps)
+    })
+    registerDiff(api, deps)
+    registerGeneral(api, deps)
     registerStatus(api, deps, registerFeed(api, deps))
     registerForceSync(api, deps)
     registerSyncs(api, deps)
+    registerHeld(api, deps)
     registerMetrics(api, deps)
-    more?.(api)
+    if (more) api.register(async (operations) => registerMore(operations, more))
   })
+}
+
+/** Kombo's listings, for integrations that are set up. */
+function registerListings(app: FastifyInstance, deps: ApiDeps): void {
+  declareParameters(app, LISTING_PARAMETERS)
+  app.addHook('preHandler', async (request) => requireReady(await requestedIntegration(deps, request)))
+  registerAts(app, deps)
+}
+
+/** Query parameters of the routes below `/v1/records`. */
+const RECORD_PARAMETERS: Readonly<Record<string, readonly string[]>> = {
+  '/v1/records/:model/:id': ['as_of'],
+  '/v1/records/:model/:id/history': ['field', 'order', 'page_size', 'cursor', 'as_of'],
+}
+
+function registerMore(app: FastifyInstance, more: (api: FastifyInstance) => void): void {
+  app.addHook('onRequest', async (request) => requireUnrestricted(scopeOf(request)))
+  more(app)
 }
 
 /** A JSON content type without a body means no body: Kombo's clients send it. */

@@ -3,17 +3,18 @@ import type { ModelName } from '@tidemark/model'
 import type { FastifyRequest } from 'fastify'
 import { ApiError } from './errors.ts'
 
-/** A configured key. Without a list it may read every integration, or every model. */
+/** A configured key, of which only the hash is known. Without a list it may read every integration, or every model. */
 export interface ApiKey {
   readonly name: string
-  readonly key: string
+  /** As {@link hashApiKey} gives it. */
+  readonly hash: string
   readonly integrations?: readonly string[]
   readonly models?: readonly ModelName[]
   /** May ask for syncs and actions. */
   readonly write?: boolean
 }
 
-/** What a request may see and do. */
+/** What a request may see and do. One object per key, so that it can stand for the key. */
 export interface Scope {
   /** Name of the key; null for the machine's own user, when no keys are configured. */
   readonly name: string | null
@@ -30,11 +31,18 @@ const LOCAL: Scope = { name: null, integrations: undefined, models: undefined, w
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
 /**
- * Decides what a request may do. Keys are kept as hashes and compared in constant time. Without keys only programs on this machine
- * are served: not through a proxy, and not under a foreign host name (which a web page could point here).
+ * SHA-256 of a key in 64 lower-case hex digits. Neither slow nor salted: a key is random and long, not a password that somebody chose,
+ * and every request hashes one.
+ */
+export const hashApiKey = (key: string): string => digest(key).toString('hex')
+
+/**
+ * Decides what a request may do. Keys are known by their hashes only and compared in constant time. Without keys only programs on this
+ * machine are served: not through a proxy, and not under a foreign host name (which a web page could point here). Throws a RangeError for
+ * a hash that is none.
  */
 export function createAuthorizer(keys: readonly ApiKey[]): (request: FastifyRequest) => Scope {
-  const known = keys.map((key) => ({ hash: digest(key.key), scope: scopeOf(key) }))
+  const known = keys.map((key) => ({ hash: hashBytes(key), scope: scopeOf(key) }))
   if (known.length === 0) return authorizeLocal
   return (request) => {
     const match = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')
@@ -45,6 +53,11 @@ export function createAuthorizer(keys: readonly ApiKey[]): (request: FastifyRequ
     if (!found) throw unauthenticated('The API key is not known. Keys are set under api_keys in the configuration.')
     return found
   }
+}
+
+function hashBytes({ name, hash }: ApiKey): Buffer {
+  if (/^[0-9a-f]{64}$/.test(hash)) return Buffer.from(hash, 'hex')
+  throw new RangeError(`the API key "${name}" has no SHA-256 hash`)
 }
 
 function scopeOf({ name, integrations, models, write }: ApiKey): Scope {

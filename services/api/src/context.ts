@@ -2,7 +2,7 @@ import { isModelName, type ModelName } from '@tidemark/model'
 import { qualified } from '@tidemark/projection'
 import type { FastifyRequest } from 'fastify'
 import { allowsIntegration, allowsModel, type Scope } from './auth.ts'
-import type { ApiDeps } from './deps.ts'
+import type { ApiDeps, IntegrationStatus } from './deps.ts'
 import { ApiError, inputInvalid } from './errors.ts'
 import type { Query } from './params.ts'
 
@@ -26,6 +26,22 @@ export function requireWrite(scope: Scope): void {
   throw new ApiError(403, 'PLATFORM.AUTHENTICATION_INVALID', message)
 }
 
+/** Throws when the key is restricted to some integrations: for what tells of all of them. */
+export function requireEveryIntegration(scope: Scope): void {
+  if (scope.integrations !== undefined) throw restricted(scope, 'integrations')
+}
+
+/** Throws when the key is restricted in any way: for what tells of every record, or does something to all of them. */
+export function requireUnrestricted(scope: Scope): void {
+  requireEveryIntegration(scope)
+  if (scope.models !== undefined) throw restricted(scope, 'models')
+}
+
+function restricted(scope: Scope, to: 'integrations' | 'models'): ApiError {
+  const message = `The API key "${scope.name}" is restricted to some ${to}, and this concerns all of them. Use a key without the list "${to}".`
+  return new ApiError(403, 'PLATFORM.AUTHENTICATION_INVALID', message)
+}
+
 export const queryOf = (request: FastifyRequest): Query => request.query as Query
 
 /** `X-Integration-Id`, when it is sent. */
@@ -35,14 +51,44 @@ export function integrationHeader(request: FastifyRequest): string | undefined {
   return value === '' ? undefined : value
 }
 
+/** An integration that the key may see. */
+export interface VisibleIntegration {
+  readonly id: string
+  /** undefined: no source tells of it any more, only its records are left. */
+  readonly status: IntegrationStatus | undefined
+}
+
 /** The integration of a request that must name one; throws when it is missing, unknown or out of scope. */
 export async function requireIntegration(deps: ApiDeps, request: FastifyRequest): Promise<string> {
+  return (await requestedIntegration(deps, request)).id
+}
+
+/** A hook and the handler behind it ask for the same one. */
+const requested = new WeakMap<FastifyRequest, Promise<VisibleIntegration>>()
+
+/** As {@link requireIntegration}, with what is known of it. Looked up once per request. */
+export function requestedIntegration(deps: ApiDeps, request: FastifyRequest): Promise<VisibleIntegration> {
+  const before = requested.get(request)
+  if (before) return before
+  const integration = lookUp(deps, request)
+  requested.set(request, integration)
+  return integration
+}
+
+async function lookUp(deps: ApiDeps, request: FastifyRequest): Promise<VisibleIntegration> {
   const id = integrationHeader(request)
   if (id === undefined) {
     throw inputInvalid('The header X-Integration-Id is missing. /v1/status lists the integrations and their ids.')
   }
-  if (!allowsIntegration(scopeOf(request), id) || !(await isKnown(deps, id))) throw integrationNotFound(id)
-  return id
+  return visibleIntegration(deps, scopeOf(request), id)
+}
+
+/** An integration by its id; throws the same 404 whether it is unknown or out of scope. */
+export async function visibleIntegration(deps: ApiDeps, scope: Scope, id: string): Promise<VisibleIntegration> {
+  if (!allowsIntegration(scope, id)) throw integrationNotFound(id)
+  const status = deps.status.integrations().find((integration) => integration.integrationId === id)
+  if (status === undefined && !(await hasRecords(deps, id))) throw integrationNotFound(id)
+  return { id, status }
 }
 
 export function integrationNotFound(id: string): ApiError {
@@ -50,8 +96,7 @@ export function integrationNotFound(id: string): ApiError {
   return new ApiError(404, 'PLATFORM.INTEGRATION_NOT_FOUND', message)
 }
 
-async function isKnown({ status, store, schema }: ApiDeps, id: string): Promise<boolean> {
-  if (status.integrations().some((integration) => integration.integrationId === id)) return true
+async function hasRecords({ store, schema }: ApiDeps, id: string): Promise<boolean> {
   const counts = qualified(schema, 'record_counts')
   const rows = await store.query(`select 1 as known from ${counts} where integration_id = $1 limit 1`, [id])
   return rows.length > 0

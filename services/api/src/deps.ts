@@ -1,10 +1,12 @@
 import type { Clock } from '@tidemark/base'
 import type { Codec } from '@tidemark/codec'
 import type { EventLog } from '@tidemark/log'
+import type { ModelCount } from '@tidemark/model'
 import type { JsonObject } from '@tidemark/projection'
 import type { SqlStore } from '@tidemark/store'
 import type { Logger, Metrics } from '@tidemark/telemetry'
 import type { ApiKey } from './auth.ts'
+import type { RateLimit } from './rateLimit.ts'
 
 /** Sync state of one listing of an integration. Times in ms. */
 export interface StreamStatus {
@@ -19,11 +21,23 @@ export interface StreamStatus {
   readonly details?: JsonObject
 }
 
+/** How far an integration has come: its data can be read once it is READY, and ever after. The others are Kombo's error codes. */
+export type SetupState = 'READY' | 'SETUP_SYNC_PENDING' | 'SETUP_INCOMPLETE' | 'QA_FAILED' | 'INACTIVE'
+
+/** How the provider is reached now: INVALID credentials and what was made INACTIVE stop the syncs, not the reads. */
+export type ConnectionState = 'ACTIVE' | 'INVALID' | 'INACTIVE'
+
 export interface IntegrationStatus {
   readonly integrationId: string
   readonly source: string
   readonly state: string | null
   readonly streams: readonly StreamStatus[]
+  /** Absent: READY. Anything else refuses the reads of `/v1/ats`. */
+  readonly setup?: SetupState
+  /** Absent: ACTIVE. */
+  readonly connection?: ConnectionState
+  /** Why nothing is fetched by schedule any more; absent while it is. */
+  readonly stoppedBecause?: string
 }
 
 /** One run of a sync, as ats.syncs tells it. Times in ms. */
@@ -37,6 +51,32 @@ export interface SyncRun {
   readonly observed: number
   readonly failed: number
   readonly message: string | null
+  /** Why it began: first, schedule, request, webhook, restart, retry. */
+  readonly reason?: string | null
+  /** By model: what was observed, and what that came to so far. */
+  readonly counts?: readonly ModelCount[]
+  /** What a complete run did not have, by model. */
+  readonly sweeps?: readonly SweepState[]
+}
+
+export interface SweepState {
+  readonly model: string
+  /** PENDING, NOTHING, DELETED, HELD, UNCONFIRMED, SKIPPED, CONFIRMED, DISCARDED. */
+  readonly state: string
+  /** Records that are gone, or are thought to be. */
+  readonly suspects: number | null
+  readonly message: string | null
+}
+
+/** A mass deletion that waits for a decision. */
+export interface HeldSweep {
+  readonly integrationId: string
+  readonly source: string
+  readonly model: string
+  readonly syncId: string
+  readonly atMs: number
+  readonly suspects: number
+  readonly records: number
 }
 
 /** What the other services tell about themselves. */
@@ -49,6 +89,8 @@ export interface StatusProviders {
   notReady(): readonly string[]
   /** Runs of one sync, newest first; empty when nothing is known of it. */
   syncRuns(syncId: string): readonly SyncRun[]
+  /** Mass deletions that wait for a decision. */
+  heldSweeps?(): readonly HeldSweep[]
   /** Id of a sync of this kind that is queued or running for the integration. */
   queuedSync(integrationId: string, type: 'FULL' | 'DELTA'): string | null
 }
@@ -77,4 +119,6 @@ export interface ApiOptions {
   readonly heartbeatMs?: number
   /** A feed client that takes nothing for this long is disconnected; it can resume. Default 5 min. */
   readonly stallMs?: number
+  /** Requests per key, or per address without keys; false: no limit. Default 300 in 60 s with keys, none without. */
+  readonly rateLimit?: RateLimit | false
 }

@@ -1,41 +1,47 @@
 import { classify, TidemarkError } from '@tidemark/base'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
-/** Kombo's codes that these routes send. Its official SDK refuses any other, so Kombo-compatible routes send none. */
-export type KomboCode =
-  | 'PLATFORM.INPUT_INVALID'
-  | 'PLATFORM.AUTHENTICATION_INVALID'
-  | 'PLATFORM.INTEGRATION_NOT_FOUND'
-  | 'PLATFORM.CONCURRENCY_LIMIT_EXCEEDED'
-  | 'PLATFORM.UNKNOWN_ERROR'
-  | 'INTEGRATION.MODEL_DISABLED'
-
-/** Codes of routes that Kombo does not have. */
-export type OwnCode =
-  | 'TIDEMARK.RECORD_NOT_FOUND'
-  | 'TIDEMARK.RECORD_AMBIGUOUS'
-  | 'TIDEMARK.POSITION_INVALID'
-  | 'TIDEMARK.SYNC_NOT_FOUND'
-
-const TITLES: Readonly<Record<KomboCode | OwnCode, string>> = {
-  'PLATFORM.INPUT_INVALID': 'Input is invalid',
-  'PLATFORM.AUTHENTICATION_INVALID': 'Authentication is invalid',
-  'PLATFORM.INTEGRATION_NOT_FOUND': 'Integration not found',
-  'PLATFORM.CONCURRENCY_LIMIT_EXCEEDED': 'Too many clients',
-  'PLATFORM.UNKNOWN_ERROR': 'Unexpected failure',
-  'INTEGRATION.MODEL_DISABLED': 'Model is not allowed',
-  'TIDEMARK.RECORD_NOT_FOUND': 'Record not found',
-  'TIDEMARK.SYNC_NOT_FOUND': 'Sync not known',
-  'TIDEMARK.RECORD_AMBIGUOUS': 'Record is ambiguous',
-  'TIDEMARK.POSITION_INVALID': 'Position is invalid',
+interface ErrorKind {
+  /** Statuses the code is sent with, the usual one first. */
+  readonly status: readonly [number, ...number[]]
+  /** A short label that never changes. */
+  readonly title: string
 }
 
-/** A request that is refused, with what the client is told. */
-export class ApiError extends TidemarkError {
-  readonly status: number
-  readonly publicCode: KomboCode | OwnCode
+/**
+ * Every code these routes send, with its HTTP status. Those without `TIDEMARK.` are Kombo's (https://docs.kombo.dev/guides/errors); its
+ * official SDK refuses any other code, so routes that Kombo has too send no other, and those outside of `/v1/ats` only `PLATFORM.` ones.
+ * Kombo documents 409 for the setup codes (since 2026-05-19; 503 before), and its SDK's fixtures show 400, 401 and 403; the rest is chosen.
+ */
+export const API_ERRORS = {
+  // 413 and 415: a body that is too large, or in another format than JSON. 414: an address with a part that is too long.
+  'PLATFORM.INPUT_INVALID': { status: [400, 413, 414, 415], title: 'Input is invalid' },
+  // 403: the key is known, but what is asked for goes beyond it.
+  'PLATFORM.AUTHENTICATION_INVALID': { status: [401, 403], title: 'Authentication is invalid' },
+  'PLATFORM.INTEGRATION_NOT_FOUND': { status: [404], title: 'Integration not found' },
+  'PLATFORM.RATE_LIMIT_EXCEEDED': { status: [429], title: 'Too many requests' },
+  'PLATFORM.CONCURRENCY_LIMIT_EXCEEDED': { status: [429], title: 'Too many clients' },
+  'PLATFORM.UNKNOWN_ERROR': { status: [500], title: 'Unexpected failure' },
+  'INTEGRATION.MODEL_DISABLED': { status: [403], title: 'Model is not allowed' },
+  'INTEGRATION.SETUP_SYNC_PENDING': { status: [409], title: 'First sync is not finished' },
+  'INTEGRATION.SETUP_INCOMPLETE': { status: [409], title: 'Setup is not finished' },
+  'INTEGRATION.QA_FAILED': { status: [409], title: 'First data did not pass the checks' },
+  'INTEGRATION.INACTIVE': { status: [409], title: 'Integration is switched off' },
+  'TIDEMARK.RECORD_NOT_FOUND': { status: [404], title: 'Record not found' },
+  'TIDEMARK.RECORD_AMBIGUOUS': { status: [400], title: 'Record is ambiguous' },
+  'TIDEMARK.POSITION_INVALID': { status: [400], title: 'Position is invalid' },
+  'TIDEMARK.SYNC_NOT_FOUND': { status: [404], title: 'Sync not known' },
+} as const satisfies Record<string, ErrorKind>
 
-  constructor(status: number, publicCode: KomboCode | OwnCode, message: string) {
+export type ApiErrorCode = keyof typeof API_ERRORS
+type StatusOf<C extends ApiErrorCode> = (typeof API_ERRORS)[C]['status'][number]
+
+/** A request that is refused, with what the client is told. The compiler refuses a status that is not the code's. */
+export class ApiError<C extends ApiErrorCode = ApiErrorCode> extends TidemarkError {
+  readonly status: number
+  readonly publicCode: C
+
+  constructor(status: StatusOf<C>, publicCode: C, message: string) {
     super('REQUEST_INVALID', message)
     this.name = 'ApiError'
     this.status = status
@@ -50,16 +56,18 @@ export function errorBody(code: string | null, title: string | null, message: st
   return { status: 'error', error: { code, title, message, log_url: null } }
 }
 
+const bodyOf = (code: ApiErrorCode, message: string): object => errorBody(code, API_ERRORS[code].title, message)
+
 /** Sends whatever was thrown in the error envelope; what is not the client's fault is logged. */
 export function sendError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
   if (error instanceof ApiError) {
     if (error.status === 401) reply.header('www-authenticate', 'Bearer')
-    reply.code(error.status).send(errorBody(error.publicCode, TITLES[error.publicCode], error.message))
+    reply.code(error.status).send(bodyOf(error.publicCode, error.message))
     return
   }
   const status = 'statusCode' in error ? Number(error.statusCode) : 500
   if (status >= 400 && status < 500) {
-    reply.code(status).send(errorBody('PLATFORM.INPUT_INVALID', TITLES['PLATFORM.INPUT_INVALID'], error.message))
+    reply.code(status).send(bodyOf('PLATFORM.INPUT_INVALID', error.message))
     return
   }
   const failure = classify(error)
@@ -73,7 +81,7 @@ export function sendError(error: FastifyError | Error, request: FastifyRequest, 
     return
   }
   const message = `Unexpected failure of request ${request.id}. The log of the server has the cause under this id.`
-  reply.code(500).send(errorBody('PLATFORM.UNKNOWN_ERROR', TITLES['PLATFORM.UNKNOWN_ERROR'], message))
+  reply.code(500).send(bodyOf('PLATFORM.UNKNOWN_ERROR', message))
 }
 
 /** Answers unknown routes in the error envelope. */
@@ -87,15 +95,15 @@ export function sendNotFound(request: FastifyRequest, reply: FastifyReply): void
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 
 /** Answers every other method of a route with 405, before a body is read. */
-export function refuseOtherMethods(app: FastifyInstance, url: string, allowed: 'GET' | 'POST'): void {
+export function refuseOtherMethods(app: FastifyInstance, url: string, ...allowed: readonly ('GET' | 'POST')[]): void {
   app.route({
-    method: METHODS.filter((method) => method !== allowed),
+    method: METHODS.filter((method) => !allowed.some((each) => each === method)),
     url,
     onRequest: async (request, reply) => {
-      const message = `${request.method} is not allowed here; use ${allowed}.`
+      const message = `${request.method} is not allowed here; use ${allowed.join(' or ')}.`
       return reply
         .code(405)
-        .header('allow', allowed)
+        .header('allow', allowed.join(', '))
         .send(errorBody(null, 'Method not allowed', message))
     },
     handler: async () => undefined,

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { requireIntegration, requireWrite, scopeOf } from './context.ts'
 import type { ApiDeps } from './deps.ts'
 import { inputInvalid, refuseOtherMethods } from './errors.ts'
+import { NO_PARAMETERS } from './parameters.ts'
 
 type SyncType = 'FULL' | 'DELTA'
 
@@ -23,7 +24,7 @@ export function registerForceSync(app: FastifyInstance, deps: ApiDeps): void {
     if (recent.size >= RECENT_MAX && oldest !== undefined) recent.delete(oldest)
     recent.set(`${type} ${integrationId}`, { id, at: deps.clock.now() })
   }
-  app.post('/v1/force-sync', async (request) => {
+  app.post('/v1/force-sync', { config: NO_PARAMETERS }, async (request) => {
     const scope = scopeOf(request)
     requireWrite(scope)
     const integrationId = await requireIntegration(deps, request)

@@ -1,6 +1,7 @@
 import { classify } from '@tidemark/base'
 import { qualified } from '@tidemark/projection'
 import type { FastifyInstance, FastifyReply } from 'fastify'
+import { requireEveryIntegration, scopeOf } from './context.ts'
 import type { ApiDeps } from './deps.ts'
 import { errorBody, refuseOtherMethods } from './errors.ts'
 
@@ -42,9 +43,10 @@ async function databaseReasons({ store, schema, logger }: Projection): Promise<s
   }
 }
 
-/** `/metrics` in Prometheus' text format; authorized like every read. */
+/** `/metrics` in Prometheus' text format. They name every integration, so the key must not be restricted to some. */
 export function registerMetrics(app: FastifyInstance, { metrics }: Pick<ApiDeps, 'metrics'>): void {
-  app.get('/metrics', async (_request, reply) => {
+  app.get('/metrics', async (request, reply) => {
+    requireEveryIntegration(scopeOf(request))
     const text = await metrics.registry.metrics()
     return reply.header('content-type', metrics.registry.contentType).send(text)
   })

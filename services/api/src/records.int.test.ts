@@ -147,3 +147,97 @@ describe('history', () => {
     expect((await api.get(`/v1/records/people/${id}/history`)).status).toBe(400)
   })
 })
+
+describe('a record as it was', () => {
+  // Its versions were observed on these seconds of the first minute after nine.
+  const at = (second: number): string => `2026-03-01T09:00:0${second}.000Z`
+  // biome-ignore lint/suspicious/noExplicitAny: bodies are looked into freely
+  const state = async (query: string): Promise<any> => (await api.get(`/v1/records/candidates/${id}${query}`)).body.data
+
+  test('at a time is its last version observed until then', async () => {
+    expect(await state(`?as_of=${at(2)}`)).toMatchObject({
+      version: 2,
+      op: 'updated',
+      changed_at: at(2),
+      superseded_at: at(3),
+      erased_at: null,
+      record: { id, location: { city: 'Hobbiton' }, last_name: null },
+    })
+    expect(await state('?as_of=2026-03-01T09:00:03.999Z')).toMatchObject({
+      version: 3,
+      remote_deleted_at: expect.any(String),
+    })
+    expect(await state('?as_of=2026-05-01')).toMatchObject({ version: 4, superseded_at: null })
+    expect(await state(`/at?time=${at(2)}`)).toEqual(await state(`?as_of=${at(2)}`))
+  })
+
+  test('in a version has the time at which that ended, and the last one has none', async () => {
+    const versions = await Promise.all([1, 2, 3, 4].map((version) => state(`/at?version=${version}`)))
+    expect(
+      versions.map(({ version, op, changed_at, superseded_at }) => [version, op, changed_at, superseded_at]),
+    ).toEqual([
+      [1, 'created', at(1), at(2)],
+      [2, 'updated', at(2), at(3)],
+      [3, 'deleted', at(3), at(4)],
+      [4, 'restored', at(4), null],
+    ])
+    expect(versions[3]).toEqual({ ...(await state('')), superseded_at: null })
+    expect(versions[0].record).toMatchObject({ first_name: 'Frodo', location: null, custom_fields: { height: 124 } })
+  })
+
+  test('in a version that there is not is answered with those that there are', async () => {
+    const five = await api.get(`/v1/records/candidates/${id}/at?version=5`)
+    expect([five.status, five.body.error.code]).toEqual([404, 'TIDEMARK.RECORD_NOT_FOUND'])
+    expect(five.body.error.message).toContain('versions 1 to 4')
+    const other = world.maker.idOf(A, 'candidates', '2')
+    const two = await api.get(`/v1/records/candidates/${other}/at?version=2`)
+    expect(two.body.error.message).toContain('only version 1')
+  })
+
+  test.each(['', '/history'])(
+    'before it was observed is answered with 404, and from when on it is known%s',
+    async (suffix) => {
+      const { status, body } = await api.get(`/v1/records/candidates/${id}${suffix}?as_of=2026-03-01T09:00:00.999Z`)
+      expect([status, body.error.code]).toEqual([404, 'TIDEMARK.RECORD_NOT_FOUND'])
+      expect(body.error.message).toContain(at(1))
+    },
+  )
+
+  test.each([
+    '/at',
+    `/at?version=1&time=2026-05-01`,
+    '/at?version=0',
+    '/at?version=x',
+    '/at?time=x',
+    '/at?time=2999-01-01',
+    '?as_of=2999-01-01',
+    '?as_of=x',
+  ])('refuses %s', async (query) => {
+    const { status, body } = await api.get(`/v1/records/candidates/${id}${query}`)
+    expect([status, body.error.code]).toEqual([400, 'PLATFORM.INPUT_INVALID'])
+  })
+
+  test('is shown only to keys that may see it', async () => {
+    const apiKeys = [{ name: 'b', key: 'k', integrations: [B] }]
+    const narrow = await world.serve({ apiKeys })
+    const headers = { authorization: 'Bearer k' }
+    for (const query of ['?as_of=2026-05-01', '/at?version=1', '/at?time=2026-05-01']) {
+      expect((await narrow.get(`/v1/records/candidates/${id}${query}`, headers)).status).toBe(404)
+    }
+  })
+
+  test('has the history of then', async () => {
+    const { results } = await state(`/history?as_of=${at(2)}`)
+    expect(results.map(({ version }: { version: number }) => version)).toEqual([2, 1])
+  })
+
+  test('says between which times the provider changed it', async () => {
+    const seen = world.maker.make(A, 'users', 'u1', { first_name: 'Bilbo' })
+    const cause = { ...seen.change.cause, previous_seen_at: Date.parse(at(1)), first_seen_at: Date.parse(at(7)) }
+    await world.fill([{ ...seen, change: { ...seen.change, cause } }])
+    const { body } = await api.get(`/v1/records/users/${world.maker.idOf(A, 'users', 'u1')}/history`)
+    expect(body.data.results[0].window).toEqual({ previous_seen_at: at(1), first_seen_at: at(7) })
+    const [first] = (await state('/history')).results
+    expect(first.window).toEqual({ previous_seen_at: null, first_seen_at: at(4) })
+  })
+})

@@ -1,155 +1,171 @@
 import type { ModelName } from '@tidemark/model'
 import {
-  BOOKKEEPING_NAMES,
-  fieldPointer,
   isoExpression,
-  pointerTokens,
   qualified,
+  type States,
   selectList,
-  TABLES,
-  tableName,
+  statesAsOf,
+  statesNow,
+  versionsFrom,
 } from '@tidemark/projection'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { asOfParameter } from './asOf.ts'
 import { allowsIntegration, type Scope } from './auth.ts'
 import { integrationHeader, parseModel, queryOf, requireModel, scopeOf } from './context.ts'
 import type { ApiDeps } from './deps.ts'
 import { ApiError, inputInvalid, refuseOtherMethods } from './errors.ts'
-import { choice, decodeCursor, encodeCursor, integer, type Query, single } from './params.ts'
-import { createWhere, type Where } from './sql.ts'
+import { history } from './history.ts'
+import { integer } from './params.ts'
+import { recordBody, stateColumns } from './recordBody.ts'
+import { createWhere } from './sql.ts'
 
 type Row = Readonly<Record<string, unknown>>
 interface Params {
   readonly model: string
   readonly id: string
 }
+type RecordRequest = FastifyRequest<{ Params: Params }>
 
 const RECORD = '/v1/records/:model/:id'
+const AT = `${RECORD}/at`
 const HISTORY = `${RECORD}/history`
 
-/** `GET /v1/records/{model}/{id}` and its history. */
+/** `GET /v1/records/{model}/{id}` as it is or was, one of its versions, and its history. */
 export function registerRecords(app: FastifyInstance, deps: ApiDeps): void {
   app.get<{ Params: Params }>(RECORD, async (request) => {
-    const model = parseModel(request.params.model)
-    const row = await findRecord(deps, request, model, request.params.id, selectList(model))
-    return { status: 'success', data: recordBody(model, row) }
+    const asOf = asOfParameter(deps, queryOf(request))
+    return success(asOf === undefined ? await recordNow(deps, request) : await recordAsOf(deps, request, asOf))
+  })
+  app.get<{ Params: Params }>(AT, { config: { parameters: ['version', 'time'] } }, async (request) => {
+    const time = asOfParameter(deps, queryOf(request), 'time')
+    const version = queryOf(request)['version']
+    if ((time === undefined) === (version === undefined)) {
+      throw inputInvalid('Give either version, for example version=1, or time, for example time=2026-03-01T09:00:00Z.')
+    }
+    return success(time === undefined ? await recordVersion(deps, request) : await recordAsOf(deps, request, time))
   })
   app.get<{ Params: Params }>(HISTORY, async (request) => {
-    const model = parseModel(request.params.model)
-    const identity = selectList(model, ['record_key', 'integration_id', 'id', 'remote_id'])
-    const row = await findRecord(deps, request, model, request.params.id, identity)
-    return { status: 'success', data: await history(deps, model, row, queryOf(request)) }
+    const query = queryOf(request)
+    const asOf = asOfParameter(deps, query)
+    const row = await identity(deps, request, asOf)
+    return success(await history(deps, modelOf(request), row, query, asOf))
   })
-  refuseOtherMethods(app, RECORD, 'GET')
-  refuseOtherMethods(app, HISTORY, 'GET')
+  for (const route of [RECORD, AT, HISTORY]) refuseOtherMethods(app, route, 'GET')
 }
 
-/** The one row a public id names. Throws 404, or 400 when it names records of several integrations and none is chosen. */
+const success = (data: object): object => ({ status: 'success', data })
+const modelOf = (request: RecordRequest): ModelName => parseModel(request.params.model)
+
+async function recordNow(deps: ApiDeps, request: RecordRequest): Promise<object> {
+  const model = modelOf(request)
+  return recordBody(model, await requireRecord(deps, request, selectList(model, stateColumns(model))))
+}
+
+const SUPERSEDED_AT = `${isoExpression("nullif(t.superseded_at, 'infinity')")} as superseded_at`
+
+async function recordAsOf(deps: ApiDeps, request: RecordRequest, time: string): Promise<object> {
+  const model = modelOf(request)
+  const select = `${selectList(model, stateColumns(model))}, ${SUPERSEDED_AT}`
+  return pastBody(model, await requireRecord(deps, request, select, time))
+}
+
+const pastBody = (model: ModelName, row: Row): object => ({
+  ...recordBody(model, row),
+  superseded_at: row['superseded_at'] ?? null,
+})
+
+async function recordVersion(deps: ApiDeps, request: RecordRequest): Promise<object> {
+  const model = modelOf(request)
+  const wanted = integer(queryOf(request), 'version', { min: 1, max: 999_999_999, fallback: 1 })
+  const key = String((await identity(deps, request))['record_key'])
+  const versions = versionsFrom(deps.schema, model, 't')
+  const [row] = await deps.store.query(
+    `select ${selectList(model, stateColumns(model))}, ${SUPERSEDED_AT} from ${versions}
+where t.record_key = $1 and t.version = $2::bigint`,
+    [key, wanted],
+  )
+  if (row) return pastBody(model, row)
+  const [there] = await deps.store.query(
+    `select min(t.version)::float8 as first, max(t.version)::float8 as last, count(*)::float8 as count from ${versions}
+where t.record_key = $1`,
+    [key],
+  )
+  const message = `${model} ${request.params.id} has no version ${wanted}; ${versionsText(there ?? {})}.`
+  throw new ApiError(404, 'TIDEMARK.RECORD_NOT_FOUND', message)
+}
+
+/** "there are versions 1 to 4", and how many of them when some are missing. */
+function versionsText({ first, last, count }: Row): string {
+  if (first === last) return `there is only version ${last}`
+  const missing = Number(last) - Number(first) + 1 - Number(count)
+  const but = missing === 0 ? '' : `, but ${missing} between them, which could not be projected`
+  return `there are versions ${first} to ${last}${but}`
+}
+
+/** Key and identity of the record that a request names. */
+function identity(deps: ApiDeps, request: RecordRequest, time?: string): Promise<Row> {
+  const select = selectList(modelOf(request), ['record_key', 'integration_id', 'id', 'remote_id'])
+  return requireRecord(deps, request, select, time)
+}
+
+/** As {@link findRecord}; throws 404 when there is none, or was none at the time. */
+async function requireRecord(deps: ApiDeps, request: RecordRequest, select: string, time?: string): Promise<Row> {
+  const row = await findRecord(deps, request, select, time)
+  if (row) return row
+  throw time === undefined ? notFound(request) : await notObserved(deps, request, time)
+}
+
+async function notObserved(deps: ApiDeps, request: RecordRequest, time: string): Promise<ApiError> {
+  const { model, id } = request.params
+  const known = await identity(deps, request)
+  const [first] = await deps.store.query(
+    `select ${isoExpression('min(c.changed_at)')} as at from ${qualified(deps.schema, 'changes')} c where c.record_key = $1`,
+    [String(known['record_key'])],
+  )
+  const message = `${model} ${id} had not been observed by ${time}. Its history begins on ${first?.['at']}.`
+  return new ApiError(404, 'TIDEMARK.RECORD_NOT_FOUND', message)
+}
+
+/**
+ * The one row a public id names, as it is or as it was at a time; undefined when there is none. Throws 400 when it names records of several
+ * integrations and none is chosen.
+ */
 async function findRecord(
   { store, schema }: ApiDeps,
-  request: FastifyRequest,
-  model: ModelName,
-  id: string,
+  request: RecordRequest,
   select: string,
-): Promise<Row> {
+  time?: string,
+): Promise<Row | undefined> {
   const scope = scopeOf(request)
+  const model = modelOf(request)
+  const { id } = request.params
   requireModel(scope, model)
   const wanted = integrationHeader(request)
   const where = createWhere()
   where.and(`t.id = ${where.param(id)}`)
   if (wanted !== undefined) where.and(`t.integration_id = ${where.param(wanted)}`)
-  const table = qualified(schema, tableName(model))
+  const states: States =
+    time === undefined ? statesNow(schema) : statesAsOf(schema, `${where.param(time)}::timestamptz`)
+  where.and(states.holds('t'))
   // Of records that share id and integration (one that was created anew) the newest one is meant.
   const rows = await store.query(
-    `select distinct on (t.integration_id) ${select} from ${table} t where ${where.text}
+    `select distinct on (t.integration_id) ${select} from ${states.from(model, 't')} where ${where.text}
 order by t.integration_id, t.changed_at desc limit 100`,
     where.params,
   )
   const visible = rows.filter((row) => allowsIntegration(scope, String(row['integration_id'])))
-  const [row] = visible
-  if (!row) throw notFound(scope, model, id, wanted)
-  if (visible.length === 1) return row
+  if (visible.length <= 1) return visible[0]
   const names = visible.map((found) => String(found['integration_id'])).join(', ')
   const message = `${model} ${id} exists in several integrations; send X-Integration-Id with one of: ${names}.`
   throw new ApiError(400, 'TIDEMARK.RECORD_AMBIGUOUS', message)
 }
 
-function notFound(scope: Scope, model: ModelName, id: string, integration: string | undefined): ApiError {
-  const where = integration === undefined ? '' : ` in ${integration}`
+function notFound(request: RecordRequest): ApiError {
+  const { model, id } = request.params
+  const scope: Scope = scopeOf(request)
+  const wanted = integrationHeader(request)
+  const where = wanted === undefined ? '' : ` in ${wanted}`
   const key = scope.name === null ? '' : ` that the API key "${scope.name}" may read`
   const message = `There is no record ${id} of ${model}${where}${key}. Ids are those of /v1/ats, not of the ATS.`
   return new ApiError(404, 'TIDEMARK.RECORD_NOT_FOUND', message)
-}
-
-function recordBody(model: ModelName, row: Row): object {
-  const fields = TABLES[model].fields.map(({ name }) => [name, row[name] ?? null])
-  const isMember = (name: string): boolean => name !== 'record_key' && name !== 'effective_changed_at'
-  const bookkeeping = [...BOOKKEEPING_NAMES].filter(isMember).map((name) => [name, row[name] ?? null])
-  const { log_partition: partition, log_offset: offset, ...head } = Object.fromEntries(bookkeeping)
-  const record = { id: row['id'], remote_id: row['remote_id'] ?? null, ...Object.fromEntries(fields) }
-  return {
-    model,
-    ...head,
-    remote_deleted_at: row['remote_deleted_at'] ?? null,
-    position: { partition, offset },
-    record,
-  }
-}
-
-const PAGE = { min: 1, max: 500, fallback: 100 }
-
-async function history({ store, schema }: ApiDeps, model: ModelName, record: Row, query: Query): Promise<object> {
-  const pageSize = integer(query, 'page_size', PAGE)
-  const order = choice(query, 'order', ['newest', 'oldest'], 'newest')
-  const field = single(query, 'field')
-  const where = createWhere()
-  where.and(`c.record_key = ${where.param(String(record['record_key']))}`)
-  const pointer = field === undefined ? undefined : checkedPointer(model, field)
-  const changes = pointer === undefined ? 'c.changes' : filteredChanges(where, pointer)
-  const bound = `${record['record_key']} ${order} ${pointer ?? ''}`
-  const after = decodeCursor(query, bound, 1)
-  if (after) where.and(`c.version ${order === 'newest' ? '<' : '>'} ${where.param(Number(after[0]))}::bigint`)
-  const rows = await store.query(
-    `select c.version::float8 as version, c.event_id, c.op, ${isoExpression('c.changed_at')} as changed_at,
-  ${isoExpression('c.remote_changed_at')} as remote_changed_at, c.merged_into_id, ${changes} as changes, c.cause,
-  c.log_partition, c.log_offset::float8 as log_offset
-from ${qualified(schema, 'changes')} c where ${where.text}
-order by c.version ${order === 'newest' ? 'desc' : 'asc'} limit ${pageSize + 1}`,
-    where.params,
-  )
-  const page = rows.slice(0, pageSize)
-  const last = page.at(-1)
-  return {
-    model,
-    integration_id: record['integration_id'],
-    id: record['id'],
-    remote_id: record['remote_id'] ?? null,
-    next: rows.length > pageSize && last ? encodeCursor(bound, [Number(last['version'])]) : null,
-    results: page.map(({ log_partition: partition, log_offset: offset, ...change }) => ({
-      ...change,
-      position: { partition, offset },
-    })),
-  }
-}
-
-/** Restricts to versions that touch the pointer, and returns the select expression of their changes there. */
-function filteredChanges(where: Where, pointer: string): string {
-  const value = `${where.param(pointer)}::text`
-  const name = where.param(pointerTokens(pointer)[0] ?? '')
-  where.and(`c.fields @> array[${name}::text]`)
-  const touching =
-    `x.item->>'path' = ${value} or starts_with(x.item->>'path', ${value} || '/')` +
-    ` or starts_with(${value}, (x.item->>'path') || '/')`
-  const elements = 'jsonb_array_elements(c.changes) with ordinality as x(item, n)'
-  where.and(`exists (select 1 from ${elements} where ${touching})`)
-  return `(select jsonb_agg(x.item order by x.n) from ${elements} where ${touching})`
-}
-
-/** A field as a pointer; throws when the model has no such field. */
-export function checkedPointer(model: ModelName, field: string): string {
-  const pointer = fieldPointer(field)
-  const name = pointerTokens(pointer)[0] ?? ''
-  if (TABLES[model].columns.some((column) => column.name === name)) return pointer
-  throw inputInvalid(
-    `field: ${model} has no field "${name}". Give a name like status, or a pointer like /location/city.`,
-  )
 }

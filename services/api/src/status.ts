@@ -2,8 +2,10 @@ import { isoExpression, isoTime, qualified } from '@tidemark/projection'
 import type { FastifyInstance } from 'fastify'
 import { allowsIntegration, allowsModel, type Scope } from './auth.ts'
 import { scopeOf } from './context.ts'
-import type { ApiDeps, IntegrationStatus } from './deps.ts'
+import type { ApiDeps, IntegrationStatus, StreamStatus } from './deps.ts'
 import { refuseOtherMethods } from './errors.ts'
+import { NO_PARAMETERS } from './parameters.ts'
+import { connectionOf, setupOf } from './setup.ts'
 
 interface Count {
   readonly integration_id: string
@@ -14,9 +16,12 @@ interface Count {
   readonly last_changed_at: string
 }
 
-/** `GET /v1/status`: per integration and model sync state, counts and watermark; the lag of every service; totals. */
+/**
+ * `GET /v1/status`: per integration and model setup, sync state, counts and watermark; the lag of every service; totals. All of it
+ * within what the key may see.
+ */
 export function registerStatus(app: FastifyInstance, deps: ApiDeps, feedClients: () => number): void {
-  app.get('/v1/status', async (request) => {
+  app.get('/v1/status', { config: NO_PARAMETERS }, async (request) => {
     const scope = scopeOf(request)
     const counts = (await readCounts(deps)).filter(
       (count) => allowsIntegration(scope, count.integration_id) && allowsModel(scope, count.model as never),
@@ -27,7 +32,7 @@ export function registerStatus(app: FastifyInstance, deps: ApiDeps, feedClients:
         at: isoTime(deps.clock.now()),
         integrations: integrations(deps.status.integrations(), counts, scope),
         totals: totals(counts),
-        services: await deps.status.services(),
+        services: visibleServices(await deps.status.services(), scope),
         feed_clients: feedClients(),
       },
     }
@@ -45,26 +50,53 @@ from ${qualified(schema, 'record_counts')} group by integration_id, model order 
 }
 
 function integrations(known: readonly IntegrationStatus[], counts: readonly Count[], scope: Scope): object[] {
-  const ids = new Set([...known.map((item) => item.integrationId), ...counts.map((count) => count.integration_id)])
-  return [...ids]
+  const statuses = new Map(known.map((item) => [item.integrationId, item]))
+  const countsOf = Map.groupBy(counts, (count) => count.integration_id)
+  return [...new Set([...statuses.keys(), ...countsOf.keys()])]
     .filter((id) => allowsIntegration(scope, id))
     .sort()
     .map((id) => {
-      const integration = known.find((item) => item.integrationId === id)
+      const status = statuses.get(id)
       return {
         integration_id: id,
-        source: integration?.source ?? null,
-        state: integration?.state ?? null,
-        streams: (integration?.streams ?? []).map(({ details, watermark, ...stream }) => ({
-          ...stream,
-          watermark: isoTime(watermark),
-          ...details,
+        source: status?.source ?? null,
+        state: status?.state ?? null,
+        setup: setupOf({ id, status }),
+        connection: connectionOf({ id, status }),
+        schedule_stopped_because: status?.stoppedBecause ?? null,
+        streams: (status?.streams ?? []).flatMap((stream) => streamBody(stream, scope)),
+        models: (countsOf.get(id) ?? []).map(({ integration_id: _, ...count }) => ({
+          ...count,
+          present: count.records - count.deleted,
         })),
-        models: counts
-          .filter((count) => count.integration_id === id)
-          .map(({ integration_id: _, ...count }) => ({ ...count, present: count.records - count.deleted })),
       }
     })
+}
+
+/** Nothing for a listing of other models than those the key may read. */
+function streamBody({ details, watermark, models: all, ...stream }: StreamStatus, scope: Scope): object | [] {
+  const models = all.filter((model) => allowsModel(scope, model as never))
+  return models.length === 0 && all.length > 0 ? [] : { ...stream, models, watermark: isoTime(watermark), ...details }
+}
+
+/**
+ * What a key that is restricted to some integrations sees of the services: figures, states, and rows of those integrations. Texts and
+ * other rows may tell of others.
+ */
+function visibleServices(services: Readonly<Record<string, object>>, scope: Scope): Readonly<Record<string, object>> {
+  if (scope.integrations === undefined) return services
+  const isVisible = (row: unknown): boolean =>
+    typeof row === 'object' &&
+    row !== null &&
+    'integration_id' in row &&
+    allowsIntegration(scope, String(row.integration_id))
+  const entry = ([name, value]: [string, unknown]): [string, unknown][] => {
+    if (typeof value === 'number' || typeof value === 'boolean' || name === 'state') return [[name, value]]
+    return Array.isArray(value) ? [[name, value.filter(isVisible)]] : []
+  }
+  return Object.fromEntries(
+    Object.entries(services).map(([name, status]) => [name, Object.fromEntries(Object.entries(status).flatMap(entry))]),
+  )
 }
 
 function totals(counts: readonly Count[]): object {

@@ -4,12 +4,13 @@ import { allowsIntegration } from './auth.ts'
 import { scopeOf } from './context.ts'
 import type { ApiDeps } from './deps.ts'
 import { ApiError, refuseOtherMethods } from './errors.ts'
+import { NO_PARAMETERS } from './parameters.ts'
 
 const ROUTE = '/v1/syncs/:id'
 
 /** `GET /v1/syncs/{id}`: the runs of one sync, one for each integration it was asked for. 404 while nobody has begun it. */
 export function registerSyncs(app: FastifyInstance, deps: ApiDeps): void {
-  app.get<{ Params: { readonly id: string } }>(ROUTE, async (request) => {
+  app.get<{ Params: { readonly id: string } }>(ROUTE, { config: NO_PARAMETERS }, async (request) => {
     const scope = scopeOf(request)
     const { id } = request.params
     const runs = deps.status.syncRuns(id).filter((run) => allowsIntegration(scope, run.integrationId))

@@ -1,10 +1,10 @@
 import type { ModelName } from '@tidemark/model'
-import { emailsLower, ident, qualified, tableName } from '@tidemark/projection'
+import { emailsLower, ident, type States } from '@tidemark/projection'
 import { choices, list, type Query, single, time } from '../params.ts'
 import type { Where } from '../sql.ts'
 
-/** Adds the condition of one query parameter, when it is given. `$1` is the integration, `t` the listed table. */
-export type Filter = (query: Query, where: Where, schema: string) => void
+/** Adds the condition of one query parameter, when it is given. `$1` is the integration, `t` the listed records. */
+export type Filter = (query: Query, where: Where, states: States) => void
 
 /** Column holds one of the comma-separated values. */
 export function anyOf(param: string, column: string, allowed?: readonly string[]): Filter {
@@ -56,13 +56,12 @@ export function since(param: string, column: string): Filter {
 
 /** A linked, existing record holds one of the comma-separated values: `t.own in (select link … where column = any(…))`. */
 export function linked(param: string, link: { own: string; model: ModelName; select: string; column: string }): Filter {
-  return (query, where, schema) => {
+  return (query, where, states) => {
     const values = list(query, param)
     if (!values) return
-    const table = qualified(schema, tableName(link.model))
     where.and(
-      `t.${ident(link.own)} in (select l.${ident(link.select)} from ${table} l where l.integration_id = $1 ` +
-        `and l.remote_deleted_at is null and l.${ident(link.column)} = any(${where.param(values)}::text[]))`,
+      `t.${ident(link.own)} in (select l.${ident(link.select)} from ${states.from(link.model, 'l')} ` +
+        `where l.integration_id = $1 and ${states.holds('l')} and l.remote_deleted_at is null and l.${ident(link.column)} = any(${where.param(values)}::text[]))`,
     )
   }
 }

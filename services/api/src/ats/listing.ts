@@ -1,11 +1,23 @@
 import { createHash } from 'node:crypto'
-import { ident, isoExpression, qualified, selectList, TABLES, tableName } from '@tidemark/projection'
+import {
+  isoExpression,
+  qualified,
+  type States,
+  selectList,
+  statesAsOf,
+  statesNow,
+  TABLES,
+  tableName,
+} from '@tidemark/projection'
 import type { SqlStore } from '@tidemark/store'
-import { decodeCursor, encodeCursor, flag, integer, type Query, time } from '../params.ts'
+import { keysOfModel } from '../keyRange.ts'
+import { decodeCursor, encodeCursor, flag, integer, type Query } from '../params.ts'
 import { createWhere, type Where } from '../sql.ts'
-import type { Endpoint, Link } from './endpoints.ts'
+import type { Endpoint } from './endpoints.ts'
 import { anyOf } from './filters.ts'
+import { rowsByKey } from './pastRows.ts'
 import type { Row } from './reader.ts'
+import { updatedAfter } from './updates.ts'
 
 export interface ListRequest {
   readonly store: SqlStore
@@ -13,6 +25,8 @@ export interface ListRequest {
   readonly integrationId: string
   readonly endpoint: Endpoint
   readonly query: Query
+  /** Time as of which records are listed; undefined: as they are. */
+  readonly asOf?: string | undefined
 }
 
 export interface ListPage {
@@ -22,58 +36,79 @@ export interface ListPage {
 }
 
 const COMMON = [anyOf('ids', 'id'), anyOf('remote_ids', 'remote_id')]
+const PAGE_SIZE = { min: 1, max: 250, fallback: 100 } as const
 
 /**
- * One page of a listing, ordered by when a record's state became readable, then by id. A record that changes while the pages are
- * read moves behind the cursor's position, so it may be seen twice but is never missed.
+ * One page of a listing. As records are: ordered by when a state became readable, then by id; a record that changes while the pages are
+ * read moves behind the cursor's position, so it may be seen twice but is never missed. As they were: ordered by record key; what is
+ * past does not change, so each record is seen once.
  */
-export async function listPage({ store, schema, integrationId, endpoint, query }: ListRequest): Promise<ListPage> {
-  const pageSize = integer(query, 'page_size', { min: 1, max: 250, fallback: 100 })
+export function listPage(request: ListRequest): Promise<ListPage> {
   // All filters are supported by every integration here, so there is none to ignore; the parameter is only checked.
-  flag(query, 'ignore_unsupported_filters')
-  const where = conditions(schema, integrationId, endpoint, query)
+  flag(request.query, 'ignore_unsupported_filters')
+  return request.asOf === undefined ? currentPage(request) : pastPage(request, request.asOf)
+}
+
+async function currentPage({ store, schema, integrationId, endpoint, query }: ListRequest): Promise<ListPage> {
+  const pageSize = integer(query, 'page_size', PAGE_SIZE)
+  const where = createWhere()
+  where.and(`t.integration_id = ${where.param(integrationId)}`)
+  addConditions(where, statesNow(schema), endpoint, query)
+  updatedAfter(where, schema, endpoint, query)
   const bound = fingerprint(endpoint.model, integrationId, query)
   const after = decodeCursor(query, bound, 2)
   if (after) {
     const [at, id] = after.map((value) => where.param(String(value)))
     where.and(`(t.effective_changed_at, t.id) > (${at}::timestamptz, ${id})`)
   }
-  const columns = TABLES[endpoint.model].columns.map((c) => c.name).filter((name) => name !== 'remote_data')
   const rows = await store.query(
-    `select ${selectList(endpoint.model, columns)}, ${isoExpression('t.effective_changed_at')} as cursor_at
+    `select ${selectList(endpoint.model, columnsOf(endpoint))}, ${isoExpression('t.effective_changed_at')} as cursor_at
 from ${qualified(schema, tableName(endpoint.model))} t where ${where.text}
 order by t.effective_changed_at, t.id limit ${pageSize + 1}`,
     where.params,
   )
-  const page = rows.slice(0, pageSize)
-  const last = page.at(-1)
-  const more = rows.length > pageSize && last !== undefined
-  return { rows: page, next: more ? encodeCursor(bound, [String(last['cursor_at']), String(last['id'])]) : null }
+  return pageOf(rows, pageSize, (last) => encodeCursor(bound, [String(last['cursor_at']), String(last['id'])]))
 }
 
-function conditions(schema: string, integrationId: string, endpoint: Endpoint, query: Query): Where {
+async function pastPage(request: ListRequest, asOf: string): Promise<ListPage> {
+  const { store, schema, integrationId, endpoint, query } = request
+  const pageSize = integer(query, 'page_size', PAGE_SIZE)
   const where = createWhere()
   where.and(`t.integration_id = ${where.param(integrationId)}`)
-  if (!flag(query, 'include_deleted')) where.and('t.remote_deleted_at is null')
-  for (const filter of [...COMMON, ...endpoint.filters]) filter(query, where, schema)
-  const updatedAfter = time(query, 'updated_after')
-  if (updatedAfter !== undefined) {
-    const since = `${where.param(updatedAfter)}::timestamptz`
-    const parts = endpoint.links.map((link) => linkCondition(schema, link, since))
-    where.and([`t.effective_changed_at >= ${since}`, ...parts].join(' or '))
-  }
-  return where
+  const time = `${where.param(asOf)}::timestamptz`
+  const states = statesAsOf(schema, time)
+  where.and(states.holds('t'))
+  addConditions(where, states, endpoint, query)
+  updatedAfter(where, schema, endpoint, query, { states, time })
+  const bound = fingerprint(endpoint.model, integrationId, query)
+  const [after] = decodeCursor(query, bound, 1) ?? []
+  const columns = columnsOf(endpoint).filter((name) => name !== 'effective_changed_at')
+  const rows = await rowsByKey({
+    store,
+    select: `select ${selectList(endpoint.model, columns)} from ${states.from(endpoint.model, 't')}`,
+    where,
+    keys: qualified(schema, tableName(endpoint.model)),
+    range: keysOfModel(integrationId, endpoint.model),
+    after: after === undefined ? undefined : String(after),
+    limit: pageSize + 1,
+    // Few records are named: an index finds them, wherever their keys are.
+    inOnePass: query['ids'] !== undefined || query['remote_ids'] !== undefined,
+  })
+  return pageOf(rows, pageSize, (last) => encodeCursor(bound, [String(last['record_key'])]))
 }
 
-function linkCondition(schema: string, { own, model, select, through }: Link, since: string): string {
-  const table = qualified(schema, tableName(model))
-  const from = through
-    ? `${table} l join ${qualified(schema, tableName(through.model))} x
-on x.integration_id = l.integration_id and x.${ident(through.key)} = l.${ident(through.column)}`
-    : `${table} l`
-  const changed = through ? 'x' : 'l'
-  return `t.${ident(own)} in (select l.${ident(select)} from ${from}
-where l.integration_id = $1 and ${changed}.effective_changed_at >= ${since})`
+const columnsOf = ({ model }: Endpoint): string[] =>
+  TABLES[model].columns.map(({ name }) => name).filter((name) => name !== 'remote_data')
+
+function pageOf(rows: readonly Row[], pageSize: number, cursorOf: (last: Row) => string): ListPage {
+  const page = rows.slice(0, pageSize)
+  const last = page.at(-1)
+  return { rows: page, next: rows.length > pageSize && last ? cursorOf(last) : null }
+}
+
+function addConditions(where: Where, states: States, endpoint: Endpoint, query: Query): void {
+  if (!flag(query, 'include_deleted')) where.and('t.remote_deleted_at is null')
+  for (const filter of [...COMMON, ...endpoint.filters]) filter(query, where, states)
 }
 
 /** Binds a cursor to the listing, integration and filters it was made for; the page size may change. */

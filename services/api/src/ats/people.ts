@@ -102,8 +102,10 @@ export async function shapeApplications(rows: readonly Row[], reader: Reader): P
 
 async function candidateReferences(reader: Reader, ids: readonly unknown[]): Promise<Map<unknown, object>> {
   const columns = ['remote_id', 'first_name', 'last_name', 'email_addresses', 'phone_numbers', 'social_media']
-  const candidates = await references(reader, 'candidates', ids, [...columns, 'source', 'remote_url'])
-  const tags = await tagsByCandidate(reader, [...candidates.keys()])
+  const [candidates, tags] = await Promise.all([
+    references(reader, 'candidates', ids, [...columns, 'source', 'remote_url']),
+    tagsByCandidate(reader, ids),
+  ])
   const out = new Map<unknown, object>()
   for (const [id, row] of candidates) {
     out.set(id, {

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { asOfParameter, requireObserved } from '../asOf.ts'
 import { queryOf, requireIntegration, requireModel, scopeOf } from '../context.ts'
 import type { ApiDeps } from '../deps.ts'
 import { refuseOtherMethods } from '../errors.ts'
@@ -15,8 +16,11 @@ export function registerAts(app: FastifyInstance, deps: ApiDeps): void {
       const scope = scopeOf(request)
       const integrationId = await requireIntegration(deps, request)
       requireModel(scope, endpoint.model)
-      const { rows, next } = await listPage({ store, schema, integrationId, endpoint, query: queryOf(request) })
-      const results = await endpoint.shape(rows, createReader(store, schema, scope, integrationId))
+      const query = queryOf(request)
+      const asOf = asOfParameter(deps, query)
+      if (asOf !== undefined) await requireObserved(deps, integrationId, asOf)
+      const { rows, next } = await listPage({ store, schema, integrationId, endpoint, query, asOf })
+      const results = await endpoint.shape(rows, createReader({ store, schema, scope, integrationId, asOf }))
       return { status: 'success', data: { next, results } }
     })
     refuseOtherMethods(app, url, 'GET')

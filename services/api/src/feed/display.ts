@@ -11,9 +11,13 @@ export interface Displayed {
   readonly lines: readonly { readonly field: string; readonly before: string | null; readonly after: string | null }[]
 }
 
-/** Describes changes; names come from the tables (cached), ids stand in for what has none yet. */
+/**
+ * Describes changes; names come from the tables (cached), ids stand in for what has none yet, or is of a model that the reader may not
+ * see.
+ */
 export type Display = (
   changes: readonly { readonly model: ModelName; readonly change: Change }[],
+  allows: (model: ModelName) => boolean,
 ) => Promise<ReadonlyMap<Change, Displayed>>
 
 type Values = Readonly<Record<string, unknown>>
@@ -63,10 +67,11 @@ const VALUE_CHARS = 200
 const LINES_MAX = 20
 
 export function createDisplay(names: Names): Display {
-  return async (changes) => {
+  return async (changes, allows) => {
     for (const { model, change } of changes) learnName(names, model, change)
-    await names.load(changes.flatMap(({ model, change }) => referencesOf(model, change)))
-    return new Map(changes.map(({ model, change }) => [change, describe(names, model, change)]))
+    await names.load(changes.flatMap(({ model, change }) => referencesOf(model, change)).filter((r) => allows(r.model)))
+    const visible: Pick<Names, 'get'> = { get: (ref) => (allows(ref.model) ? names.get(ref) : undefined) }
+    return new Map(changes.map(({ model, change }) => [change, describe(visible, model, change)]))
   }
 }
 
@@ -109,7 +114,7 @@ function referencesOf(model: ModelName, change: Change): NameRef[] {
   return [...titles, ...lines].filter((ref) => ref !== undefined)
 }
 
-function describe(names: Names, model: ModelName, change: Change): Displayed {
+function describe(names: Pick<Names, 'get'>, model: ModelName, change: Change): Displayed {
   const state = stateOf(change)
   const parts = TITLES[model].flatMap((field) => {
     const ref = reference(change, field, state[field])
@@ -122,7 +127,11 @@ function describe(names: Names, model: ModelName, change: Change): Displayed {
   return { title: short(shown), lines: change.changes.slice(0, LINES_MAX).map((line) => lineOf(names, change, line)) }
 }
 
-function lineOf(names: Names, change: Change, { path, before, after }: FieldChange): Displayed['lines'][number] {
+function lineOf(
+  names: Pick<Names, 'get'>,
+  change: Change,
+  { path, before, after }: FieldChange,
+): Displayed['lines'][number] {
   const tokens = pointerTokens(path)
   const field = tokens[0] ?? ''
   const label = field in REFERENCES ? field.replace(/(_remote)?_id$/, '') : field

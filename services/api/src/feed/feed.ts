@@ -88,7 +88,7 @@ async function send(
   display: Display | undefined,
 ): Promise<void> {
   const changes = pending.flatMap(({ item }) => (item.kind === 'change' ? [item] : []))
-  const shown = display ? await display(changes) : undefined
+  const shown = display ? await display(changes, request.allows) : undefined
   let text = ''
   for (const { id, item } of pending) {
     text +=

@@ -7,7 +7,7 @@ import type { Query } from '../params.ts'
 import { createDisplay } from './display.ts'
 import { runFeed } from './feed.ts'
 import { createNames } from './names.ts'
-import { parseFeedRequest, resolveStart } from './selection.ts'
+import { FEED_PARAMETERS, parseFeedRequest, resolveStart } from './selection.ts'
 import { createSink, type Sink } from './sink.ts'
 
 const HEADERS = {
@@ -24,37 +24,43 @@ export function registerFeed(app: FastifyInstance, deps: ApiDeps): () => number 
   let reserved = 0
   let closing = false
 
-  app.get('/v1/changes', { exposeHeadRoute: false }, async (request, reply) => {
-    if (closing || sinks.size + reserved >= feedClientsMax) {
-      reply.header('retry-after', '5')
-      const message = `There are ${feedClientsMax} feed clients already; close one, or try again.`
-      throw new ApiError(429, 'PLATFORM.CONCURRENCY_LIMIT_EXCEEDED', message)
-    }
-    reserved++
-    try {
-      const wanted = parseFeedRequest(
-        feedQuery(queryOf(request), integrationHeader(request)),
-        lastEventId(request.headers),
-        scopeOf(request),
-      )
-      const start = await resolveStart(deps.log, wanted)
-      reply.hijack()
-      const sink = createSink(reply.raw, deps.clock)
-      reply.raw.writeHead(200, HEADERS)
-      const running = runFeed(deps, wanted, start, sink, display, { heartbeatMs, stallMs })
-        .catch((error) => {
-          // The client resumes from its last id; what hinders that is said in the answer to its next request.
-          if (!sink.closed.aborted) deps.logger.warn({ err: classify(error) }, 'a feed ended')
-          sink.end(true)
-        })
-        .finally(() => sinks.delete(sink))
-      sinks.set(sink, running)
-      // It went away while the start was looked up.
-      if (reply.raw.destroyed) sink.end(true)
-    } finally {
-      reserved--
-    }
-  })
+  app.get(
+    '/v1/changes',
+    { exposeHeadRoute: false, config: { parameters: FEED_PARAMETERS } },
+    async (request, reply) => {
+      if (closing || sinks.size + reserved >= feedClientsMax) {
+        reply.header('retry-after', '5')
+        const message = `There are ${feedClientsMax} feed clients already; close one, or try again.`
+        throw new ApiError(429, 'PLATFORM.CONCURRENCY_LIMIT_EXCEEDED', message)
+      }
+      reserved++
+      try {
+        const wanted = parseFeedRequest(
+          feedQuery(queryOf(request), integrationHeader(request)),
+          lastEventId(request.headers),
+          scopeOf(request),
+        )
+        const start = await resolveStart(deps.log, wanted)
+        reply.hijack()
+        const sink = createSink(reply.raw, deps.clock)
+        // A hijacked answer has none of the headers that hooks set before, of the request limit for one.
+        for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value ?? '')
+        reply.raw.writeHead(200, HEADERS)
+        const running = runFeed(deps, wanted, start, sink, display, { heartbeatMs, stallMs })
+          .catch((error) => {
+            // The client resumes from its last id; what hinders that is said in the answer to its next request.
+            if (!sink.closed.aborted) deps.logger.warn({ err: classify(error) }, 'a feed ended')
+            sink.end(true)
+          })
+          .finally(() => sinks.delete(sink))
+        sinks.set(sink, running)
+        // It went away while the start was looked up.
+        if (reply.raw.destroyed) sink.end(true)
+      } finally {
+        reserved--
+      }
+    },
+  )
   app.addHook('preClose', async () => {
     closing = true
     const running = [...sinks.values()]

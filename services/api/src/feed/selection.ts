@@ -8,6 +8,16 @@ import { inputInvalid } from '../errors.ts'
 import { choice, flag, list, type Query, single } from '../params.ts'
 import { createPositionCodec, type FeedPartition, invalid, type PositionCodec } from './position.ts'
 
+export const FEED_PARAMETERS = [
+  'model',
+  'integration_id',
+  'field',
+  'from',
+  'payload',
+  'display',
+  'last_event_id',
+] as const
+
 /** What a feed client asked for. */
 export interface FeedRequest {
   readonly models: readonly ModelName[]
@@ -16,6 +26,8 @@ export interface FeedRequest {
   readonly position: string | undefined
   readonly payload: Payload
   readonly display: boolean
+  /** True for models that the client may see, also by the names of their records. */
+  readonly allows: (model: ModelName) => boolean
   /** True for changes that the client wants and may see. */
   readonly wants: (model: ModelName, change: Change) => boolean
 }
@@ -34,6 +46,7 @@ export function parseFeedRequest(query: Query, lastEventId: string | undefined, 
     position: lastEventId || single(query, 'last_event_id') || undefined,
     payload: choice(query, 'payload', ['full', 'light'], 'full'),
     display: flag(query, 'display'),
+    allows: (model) => allowsModel(scope, model),
     wants: filterOf(integrations ? new Set(integrations) : scope.integrations, pointers),
   }
 }

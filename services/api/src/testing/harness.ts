@@ -19,6 +19,7 @@ import { openPglite } from '@tidemark/store-embedded'
 import { openTemporaryStore } from '@tidemark/store-postgres/testing'
 import { createMetrics, silentLogger } from '@tidemark/telemetry'
 import fastify from 'fastify'
+import { type ApiKey, hashApiKey } from '../auth.ts'
 import type { ApiDeps, StatusProviders } from '../deps.ts'
 import { registerApi } from '../index.ts'
 
@@ -35,9 +36,13 @@ export interface World {
   /** Writes changes to the tables. */
   fill(made: readonly MadeChange[], nowMs?: number): Promise<void>
   /** Starts an API with these dependencies instead of the world's. */
-  serve(overrides?: Partial<ApiDeps>): Promise<Served>
+  serve(overrides?: Overrides): Promise<Served>
   close(): Promise<void>
 }
+
+/** A key as whoever sends it knows it. */
+export type TestKey = Omit<ApiKey, 'hash'> & { readonly key: string }
+export type Overrides = Partial<Omit<ApiDeps, 'apiKeys'>> & { readonly apiKeys?: readonly TestKey[] }
 
 export interface Served {
   readonly url: string
@@ -108,8 +113,9 @@ export async function openWorld(shared?: SqlStore): Promise<World> {
       if (made.length > 0) await log.append(made)
     },
     fill: (made, nowMs = 0) => fillTables(store, SCHEMA, made, nowMs),
-    async serve(overrides) {
-      const one = await serve({ ...deps, ...overrides })
+    async serve({ apiKeys = [], ...overrides } = {}) {
+      const hashed = apiKeys.map(({ key, ...rest }) => ({ ...rest, hash: hashApiKey(key) }))
+      const one = await serve({ ...deps, ...overrides, apiKeys: hashed })
       served.push(one)
       return one
     },
