@@ -1,6 +1,6 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
-import { createEventParser } from './client.ts'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createEventParser, getJson } from './client.ts'
 import { createStyle } from './colors.ts'
 import { displayValue, formatChange } from './feed.ts'
 
@@ -29,6 +29,41 @@ describe('the event parser', () => {
     expect(() => {
       for (let i = 0; i < 20; i++) parser('x'.repeat(1024 * 1024))
     }).toThrow(/without end/)
+  })
+})
+
+describe('a request that is one too many', () => {
+  const refused = (status: number, code: string, seconds = '7'): Response =>
+    Response.json({ error: { code, message: 'no' } }, { status, headers: { 'retry-after': seconds } })
+  const answers: Response[] = []
+  const waits: number[] = []
+  const target = { url: 'http://nowhere.example', key: undefined, wait: async (ms: number) => void waits.push(ms) }
+  beforeEach(() => {
+    answers.length = 0
+    waits.length = 0
+    vi.stubGlobal('fetch', async () => answers.shift() ?? Response.json({ done: true }))
+  })
+  afterEach(() => vi.unstubAllGlobals())
+
+  it('waits as long as the server says, a minute at most, and is sent again', async () => {
+    answers.push(refused(429, 'PLATFORM.RATE_LIMIT_EXCEEDED'), refused(429, 'PLATFORM.RATE_LIMIT_EXCEEDED', '9000'))
+    expect(await getJson(target, '/v1/status')).toEqual({ done: true })
+    expect(waits).toEqual([7000, 60_000])
+  })
+
+  it('is given up in the end', async () => {
+    for (let n = 0; n < 9; n++) answers.push(refused(429, 'PLATFORM.RATE_LIMIT_EXCEEDED'))
+    await expect(getJson(target, '/v1/status')).rejects.toMatchObject({ status: 429, message: 'no' })
+    expect(waits).toHaveLength(5)
+  })
+
+  it.each([
+    ['another refusal', refused(429, 'PLATFORM.CONCURRENCY_LIMIT_EXCEEDED')],
+    ['a refused key', refused(401, 'PLATFORM.AUTHENTICATION_INVALID')],
+  ])('is not %s', async (_name, answer) => {
+    answers.push(answer)
+    await expect(getJson(target, '/v1/status')).rejects.toMatchObject({ status: answer.status })
+    expect(waits).toEqual([])
   })
 })
 

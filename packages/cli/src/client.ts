@@ -4,6 +4,8 @@ import { TidemarkError } from '@tidemark/base'
 export interface Target {
   readonly url: string
   readonly key: string | undefined
+  /** Waits so many ms; then requests that are too many wait for their turn instead of failing. */
+  readonly wait?: (ms: number) => Promise<void>
 }
 
 interface ErrorEnvelope {
@@ -31,10 +33,27 @@ function headers(target: Target, extra: Readonly<Record<string, string>>): Recor
   }
 }
 
+/** How often a request that was too many is sent again, and how long it waits at most each time. */
+const TURNS_MAX = 5
+const TURN_MS_MAX = 60_000
+
 async function request(target: Target, path: string, init: RequestInit): Promise<Response> {
-  let response: Response
+  for (let turn = 1; ; turn++) {
+    const response = await send(target, path, init)
+    if (response.ok) return response
+    const body = (await response.json().catch(() => ({}))) as ErrorEnvelope
+    const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
+    const isTooMany = body.error?.code === 'PLATFORM.RATE_LIMIT_EXCEEDED' && seconds >= 0
+    if (!isTooMany || !target.wait || turn > TURNS_MAX || init.signal?.aborted) {
+      throw new ApiError(response.status, body.error?.code ?? null, body.error?.message ?? `HTTP ${response.status}`)
+    }
+    await target.wait(Math.min(seconds * 1000, TURN_MS_MAX))
+  }
+}
+
+async function send(target: Target, path: string, init: RequestInit): Promise<Response> {
   try {
-    response = await fetch(new URL(path, target.url), init)
+    return await fetch(new URL(path, target.url), init)
   } catch (error) {
     if (init.signal?.aborted) throw error
     const cause =
@@ -45,9 +64,6 @@ async function request(target: Target, path: string, init: RequestInit): Promise
       { cause: error },
     )
   }
-  if (response.ok) return response
-  const body = (await response.json().catch(() => ({}))) as ErrorEnvelope
-  throw new ApiError(response.status, body.error?.code ?? null, body.error?.message ?? `HTTP ${response.status}`)
 }
 
 /** GET of a JSON document; throws ApiError for refusals and PROVIDER_UNAVAILABLE when nobody listens. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -33,6 +34,48 @@ describe('the configuration', () => {
       KOMBO_KEY: 'abc',
     })
     expect(config.sources[0]).toMatchObject({ api_key: 'key-abc' })
+  })
+
+  it('keeps of an API key only its hash', () => {
+    const hash = createHash('sha256').update('a-key-of-16-letters').digest('hex')
+    const [plain, hashed] = parse(
+      `api_keys:
+  - { name: a, key: a-key-of-16-letters, models: [jobs] }
+  - { name: b, key: "sha256:${'AB'.repeat(32)}", integrations: ["x:1"], write: true }`,
+    ).api_keys
+    expect(plain).toEqual({ name: 'a', hash, models: ['jobs'] })
+    expect(hashed).toEqual({ name: 'b', hash: 'ab'.repeat(32), integrations: ['x:1'], write: true })
+  })
+
+  it('limits requests as it is told, or not at all', () => {
+    expect(parse('').api).toEqual({})
+    expect(parse('api: {rate_limit: false}').api).toEqual({ rate_limit: false })
+    expect(parse('api: {rate_limit: {requests: 10}}').api.rate_limit).toEqual({ requests: 10, window_seconds: 60 })
+    expect(parse('api: {rate_limit: {window_seconds: 1}}').api.rate_limit).toEqual({ requests: 300, window_seconds: 1 })
+  })
+
+  it.each([
+    ['api_keys:\n  - name: a\n    key: sha256:abcdefabcdef', /^tidemark\.yaml:3: api_keys\[0\]\.key: .*64 hex digits/],
+    [
+      'api_keys:\n  - name: a\n    key: a-key-of-16-letters\n    models: [job]',
+      /^tidemark\.yaml:4: api_keys\[0\]\.models/,
+    ],
+    [
+      'api_keys: [{name: a, key: a-key-of-16-letters}, {name: a, key: b-key-of-16-letters}]',
+      /api_keys: two API keys are named "a"/,
+    ],
+    [
+      'api_keys: [{name: a, key: a-key-of-16-letters}, {name: b, key: a-key-of-16-letters}]',
+      /api_keys: "a" and "b" are the same key/,
+    ],
+    ['api:\n  rate_limit: 300', /^tidemark\.yaml:2: api\.rate_limit: a limit is \{requests: 300, window_seconds: 60\}/],
+    ['api:\n  rate_limit: {requests: 0}', /^tidemark\.yaml:2: api\.rate_limit/],
+    ['api: {rate_limits: false}', /^tidemark\.yaml:1: api\.rate_limits: unknown key/],
+  ])('refuses keys and limits that are wrong (%j), without showing a key', (text, message) => {
+    expect(() => parse(text)).toThrow(message)
+    expect(() => parse(text)).toThrow(
+      expect.objectContaining({ message: expect.not.stringContaining('of-16-letters') }),
+    )
   })
 
   it.each([

@@ -1,14 +1,54 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { hashApiKey, USUAL_LIMIT } from '@tidemark/api'
 import { TidemarkError } from '@tidemark/base'
+import { MODEL_NAMES } from '@tidemark/model'
 import { type Document, isScalar, LineCounter, type Node, parseDocument, visit } from 'yaml'
 import { z } from 'zod'
 
-const apiKey = z.strictObject({
-  name: z.string().min(1),
-  key: z.string().min(16, 'an API key needs at least 16 characters'),
-  integrations: z.array(z.string().min(1)).optional(),
-  models: z.array(z.string().min(1)).optional(),
-  write: z.boolean().optional(),
+const HASHED = 'sha256:'
+
+/** How a key's hash stands in the configuration in place of the key. */
+export const hashedKey = (hash: string): string => `${HASHED}${hash}`
+
+/** A key, or its hash. From here on only the hash is known. */
+const keyHash = z
+  .string()
+  .min(16, 'an API key needs at least 16 characters')
+  .refine(
+    (text) => !text.startsWith(HASHED) || /^[0-9a-fA-F]{64}$/.test(text.slice(HASHED.length)),
+    'behind sha256: the 64 hex digits of a hash are needed; tidemark api-key makes a key and its hash',
+  )
+  .transform((text) => (text.startsWith(HASHED) ? text.slice(HASHED.length).toLowerCase() : hashApiKey(text)))
+
+const apiKey = z
+  .strictObject({
+    name: z.string().min(1),
+    key: keyHash,
+    integrations: z.array(z.string().min(1)).optional(),
+    models: z.array(z.enum(MODEL_NAMES)).optional(),
+    write: z.boolean().optional(),
+  })
+  .transform(({ key, ...rest }) => ({ ...rest, hash: key }))
+
+const rateLimit = z.strictObject({
+  requests: z.number().int().min(1).max(1_000_000).default(USUAL_LIMIT.requests),
+  window_seconds: z
+    .number()
+    .positive()
+    .max(86_400)
+    .default(USUAL_LIMIT.windowMs / 1000),
+})
+
+const api = z.strictObject({
+  rate_limit: z
+    .union([z.literal(false), rateLimit], 'a limit is {requests: 300, window_seconds: 60}, and false is none')
+    .optional(),
+})
+
+/** When a deletion by absence waits for an operator's decision. */
+const sweeps = z.strictObject({
+  hold_share: z.number().min(0).max(1).default(0.3),
+  hold_min: z.number().int().min(1).default(50),
 })
 
 const source = z.looseObject({
@@ -51,11 +91,15 @@ const fields = z.strictObject({
   log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('warn'),
   raw_retention_days: z.number().positive().default(14),
   observed_retention_days: z.number().positive().default(30),
+  // Days after a deletion; false: never.
+  erase_after_days: z.union([z.literal(false), z.number().min(0)], 'a number of days, or false').default(14),
   diff: z.strictObject({ tracked: z.array(z.string()).default([]) }).default({ tracked: [] }),
   kafka: kafka.optional(),
   postgres: z.string().optional(),
   api_keys: z.array(apiKey).default([]),
+  api: api.default({}),
   sources: z.array(source).default([]),
+  sweeps: sweeps.default({ hold_share: 0.3, hold_min: 50 }),
   sandbox: sandbox.default({}),
   spool_bytes_max: z.number().int().min(8_388_608, 'the spool needs 8 MiB or more').default(268_435_456),
 })
@@ -71,6 +115,11 @@ const schema = fields.superRefine(({ mode, ...given }, context) => {
 
 export type Config = z.infer<typeof schema> & { readonly data: string; readonly port: number }
 export type SourceConfig = z.infer<typeof source>
+export type ApiKeyConfig = Config['api_keys'][number]
+
+/** How long personal data of what was deleted stays in the tables; null: for ever. */
+export const erasureAfterMs = ({ erase_after_days: days }: Config): number | null =>
+  days === false ? null : days * 86_400_000
 
 export interface ConfigInput {
   /** Command-line values win over the environment, the environment over the file. */
@@ -145,17 +194,29 @@ export function parseConfig(text: string, path: string, env: ConfigInput['env'])
 }
 
 function refuseDuplicates(config: z.infer<typeof schema>, path: string): z.infer<typeof schema> {
-  const names = config.sources.map((s) => s.name)
-  const twice = names.find((name, i) => names.indexOf(name) !== i)
-  if (twice !== undefined) {
-    throw new TidemarkError(
-      'CONFIG_INVALID',
-      `${path}: sources: two sources are named "${twice}"; a name is the path of its webhooks`,
-      { fields: { key: 'sources' } },
-    )
-  }
-  return config
+  refuseTwice('sources', config.sources, path, 'sources', 'a name is the path of its webhooks')
+  refuseTwice('api_keys', config.api_keys, path, 'API keys', 'a name says in commands and logs whose key it was')
+  const hashes = config.api_keys.map(({ hash }) => hash)
+  const same = config.api_keys.filter(({ hash }, i) => hashes.indexOf(hash) !== i || hashes.lastIndexOf(hash) !== i)
+  if (same.length === 0) return config
+  const names = same.map(({ name }) => `"${name}"`).join(' and ')
+  throw invalid(`${path}: api_keys: ${names} are the same key; give each a key of its own`, 'api_keys')
 }
+
+function refuseTwice(
+  key: string,
+  items: readonly { readonly name: string }[],
+  path: string,
+  what: string,
+  why: string,
+): void {
+  const names = items.map(({ name }) => name)
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined) throw invalid(`${path}: ${key}: two ${what} are named "${twice}"; ${why}`, key)
+}
+
+const invalid = (message: string, key: string): TidemarkError =>
+  new TidemarkError('CONFIG_INVALID', message, { fields: { key } })
 
 const keyName = (key: readonly PropertyKey[]): string =>
   key.map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i === 0 ? '' : '.'}${String(part)}`)).join('') ||

@@ -27,10 +27,6 @@ export async function runOnline<P, R>(
   throw new TidemarkError('PROVIDER_ANSWER_INVALID', message)
 }
 
-/** The key for the process that runs with this configuration. */
-export const keyOf = ({ io }: CommandContext, config: Config): string | undefined =>
-  io.env['TIDEMARK_KEY'] ?? (config.api_keys.find(({ write }) => write === true) ?? config.api_keys[0])?.key
-
 /**
  * Does something with a configuration's log and store: here, when they are on servers or nobody has the directory, else in the process
  * that has it.
@@ -49,7 +45,7 @@ export async function hereOrOnline<R>(
   } catch (error) {
     const server = readServerFile(config.data)
     if (!(error instanceof TidemarkError) || error.code !== 'DATA_DIRECTORY_LOCKED' || server === undefined) throw error
-    return online({ url: server.url, key: keyOf(context, config) })
+    return online({ url: server.url, key: server.key ?? context.io.env['TIDEMARK_KEY'] })
   }
   try {
     return await here()

@@ -1,8 +1,13 @@
+import { randomBytes } from 'node:crypto'
 import { classify, fromNext, systemClock, TidemarkError } from '@tidemark/base'
 import { Command, CommanderError } from 'commander'
+import type { SecureRandom } from './apiKey.ts'
 import { ApiError, type Target } from './client.ts'
 import { createStyle, type Style, wantsColor } from './colors.ts'
+import { type ApiKeyFlags, apiKeyCommand } from './commands/apiKey.ts'
+import { diffCommand } from './commands/diff.ts'
 import { type ExportFlags, exportCommand } from './commands/export.ts'
+import { heldCommand } from './commands/held.ts'
 import { historyCommand } from './commands/history.ts'
 import { type ImportFlags, importCommand } from './commands/import.ts'
 import { PROJECTIONS, type ReplayFlags, replayCommand } from './commands/replay.ts'
@@ -36,6 +41,8 @@ export interface CommandContext {
   readonly signal: AbortSignal
   readonly clock: typeof systemClock
   readonly random: ReturnType<typeof fromNext>
+  /** So many bytes that nobody can guess. */
+  readonly secureRandom: SecureRandom
   readonly print: (line: string) => void
   readonly note: (line: string) => void
 }
@@ -64,6 +71,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
     signal: stopping.signal,
     clock: systemClock,
     random: fromNext(Math.random),
+    secureRandom: randomBytes,
     print: (line) => void io.stdout.write(`${line}\n`),
     note: (line) => void io.stderr.write(`${line}\n`),
   }
@@ -78,7 +86,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
   } finally {
     process.off('SIGINT', stop)
     process.off('SIGTERM', stop)
-    process.stdout.off('error', onPipe)
+    // The end of a pipe is told after the last write, when this function may have ended.
   }
 }
 
@@ -118,6 +126,7 @@ function createProgram(context: CommandContext, done: (code: number) => void): C
   const targetOf = (flags: ClientFlags): Target => ({
     url: flags.url ?? context.io.env['TIDEMARK_URL'] ?? `http://127.0.0.1:${configOf(flags).port}`,
     key: flags.key ?? context.io.env['TIDEMARK_KEY'],
+    wait: (ms) => context.clock.sleep(ms, context.signal),
   })
   const add = (name: string, description: string): Command =>
     program
@@ -157,15 +166,42 @@ function createProgram(context: CommandContext, done: (code: number) => void): C
       done(await historyCommand(context, targetOf(flags), { model, id, ...flags })),
     )
 
+  client(add('diff', 'what changed in an integration between two times, record by record'))
+    .argument('<integration>', 'for example kombo:8d1hp; tidemark status lists them')
+    .requiredOption('--from <time>', 'ISO time, or a duration before now like 2h or 7d')
+    .option('--to <time>', 'ISO time, or a duration before now (default now)')
+    .option('--model <name>', 'only this model (repeatable)', collect, [])
+    .action(async (integration: string, flags) =>
+      done(await diffCommand(context, targetOf(flags), { integration, ...flags })),
+    )
+
   client(add('status', 'sync state, counts and lag per integration and model')).action(async (flags) =>
     done(await statusCommand(context, targetOf(flags), flags)),
   )
 
-  client(add('sync', 'ask for a sync now and wait for its end'))
+  const sync = client(add('sync', 'ask for a sync now and wait for its end'))
     .option('--full', 'fetch everything, not only what changed')
     .option('--integration <id>', 'only this integration (default all)')
     .option('--no-wait', 'do not wait for the end')
     .action(async (flags) => done(await syncCommand(context, targetOf(flags), flags)))
+  client(sync.command('held').description('mass deletions that wait for a decision, and the decision'))
+    .option('--config <file>', 'configuration (default ./tidemark.yaml if present)')
+    .argument('[decision]', 'confirm or discard; without it they are listed')
+    .argument('[integration]')
+    .argument('[model]')
+    .action(
+      async (decision: string | undefined, integration: string | undefined, model: string | undefined, _, own) => {
+        const flags = (own as Command).optsWithGlobals()
+        done(await heldCommand(context, targetOf(flags), { decision, integration, model }, flags))
+      },
+    )
+
+  program
+    .command('api-key')
+    .description('make an API key: prints it once, and its hash for the configuration')
+    .option('--name <name>', 'name of the key', 'default')
+    .option('--json', 'print JSON')
+    .action((flags: ApiKeyFlags) => done(apiKeyCommand(context, flags)))
 
   add('verify', 'walk the topics and tables and check every promise; exit code 1 when one is broken')
     .option('--data <dir>', 'data directory (default ./data)')

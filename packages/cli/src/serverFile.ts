@@ -5,12 +5,16 @@ import { join } from 'node:path'
 export interface ServerFile {
   readonly pid: number
   readonly url: string
+  /** A key of this process's own, when it asks for keys: for commands of whoever may read the directory, which holds everything anyway. */
+  readonly key?: string
 }
 
 const fileOf = (data: string): string => join(data, 'server.json')
 
+/** Writes the file anew, so that nobody but its owner can read it, whatever the one before allowed. */
 export function writeServerFile(data: string, server: ServerFile): void {
-  writeFileSync(fileOf(data), `${JSON.stringify(server)}\n`)
+  removeServerFile(data)
+  writeFileSync(fileOf(data), `${JSON.stringify(server)}\n`, { mode: 0o600, flag: 'wx' })
 }
 
 export function removeServerFile(data: string): void {

@@ -2,7 +2,7 @@ import { TidemarkError } from '@tidemark/base'
 import { openCodec } from '@tidemark/codec'
 import { type RebuildProgress, type RebuildResult, rebuildProjection } from '@tidemark/projector'
 import { createLogger, createMetrics } from '@tidemark/telemetry'
-import type { Config } from '../config.ts'
+import { type Config, erasureAfterMs } from '../config.ts'
 import { hereOrOnline, runOnline } from '../operation.ts'
 import type { CommandContext, CommandResult } from '../program.ts'
 import { createProgressLine } from '../progressLine.ts'
@@ -79,7 +79,13 @@ async function rebuildHere(
     const codec = await openCodec(backend.registry)
     const store = await backend.openStore()
     const deps = { log: backend.log, store, codec, logger, metrics: createMetrics(), clock, schema: PROJECTION_SCHEMA }
-    return await rebuildProjection(deps, { signal, onProgress, restart, acceptGaps })
+    return await rebuildProjection(deps, {
+      signal,
+      onProgress,
+      restart,
+      acceptGaps,
+      erasureAfterMs: erasureAfterMs(config),
+    })
   } finally {
     await backend.close()
   }

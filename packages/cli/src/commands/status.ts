@@ -10,11 +10,14 @@ export interface StatusBody {
       readonly integration_id: string
       readonly source: string | null
       readonly state: string | null
+      readonly setup?: string
+      readonly schedule_stopped_because?: string | null
       readonly streams: readonly {
         readonly stream: string
         readonly state: string | null
         readonly watermark: string | null
         readonly observed?: number
+        readonly drift?: { readonly records: number; readonly started_at: string } | null
         readonly error?: { readonly code: string; readonly message: string } | null
       }[]
       readonly models: readonly {
@@ -56,12 +59,20 @@ export async function statusCommand(
     print(
       `${style.bold(integration.integration_id)}  ${integration.state ?? 'unknown'}${integration.source === null ? style.yellow('  no source reads it any more') : ''}`,
     )
+    if (integration.setup !== undefined && integration.setup !== 'READY') print(style.yellow(`  ${integration.setup}`))
+    if (integration.schedule_stopped_because) print(style.red(`  ${printable(integration.schedule_stopped_because)}`))
     for (const { model, records, deleted, changes } of integration.models) {
       print(
         `  ${model.padEnd(24)} ${n(records - deleted).padStart(9)} present ${n(deleted).padStart(7)} deleted ${n(changes).padStart(9)} changes`,
       )
     }
-    for (const { stream, state, watermark } of integration.streams) {
+    for (const { stream, state, watermark, drift } of integration.streams) {
+      if (drift && drift.records > 0)
+        print(
+          style.yellow(
+            `  ${stream}: the pass of ${drift.started_at} found ${n(drift.records)} changes that no webhook had brought`,
+          ),
+        )
       print(style.dim(`  ${stream.padEnd(24)} ${(state ?? '').padEnd(9)} complete up to ${watermark ?? 'nothing yet'}`))
     }
   }

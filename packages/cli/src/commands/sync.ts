@@ -20,6 +20,14 @@ interface RunBody {
   readonly failed: number
   readonly finished_at: string | null
   readonly message: string | null
+  readonly counts?: readonly {
+    readonly model: string
+    readonly created: number
+    readonly updated: number
+    readonly deleted: number
+    readonly drift: number
+  }[]
+  readonly sweeps?: readonly { readonly model: string; readonly state: string; readonly suspects: number | null }[]
 }
 
 interface SyncBody {
@@ -50,12 +58,30 @@ export async function syncCommand(context: CommandContext, target: Target, flags
   const runs = [...first.filter((run) => !cut.includes(run)), ...second]
   for (const run of runs) {
     if (flags.json) context.print(JSON.stringify(run))
-    else
-      context.print(
-        `${run.integration_id}: ${run.state === 'SUCCEEDED' ? context.style.green(run.state) : context.style.red(run.state)}, ${run.observed.toLocaleString('en-US')} records observed, ${run.failed} failed${run.message === null ? '' : ` (${run.message})`}`,
-      )
+    else printRun(context, run)
   }
   return runs.length === asked.size && runs.every((run) => run.state === 'SUCCEEDED') ? 0 : 1
+}
+
+function printRun({ print, style }: CommandContext, run: RunBody): void {
+  const state = run.state === 'SUCCEEDED' ? style.green(run.state) : style.red(run.state)
+  const n = (value: number): string => value.toLocaleString('en-US')
+  const sum = (of: 'created' | 'updated' | 'deleted'): string =>
+    n((run.counts ?? []).reduce((total, count) => total + count[of], 0))
+  const came = `${sum('created')} created, ${sum('updated')} updated, ${sum('deleted')} deleted`
+  const why = run.message === null ? '' : ` (${run.message})`
+  print(
+    `${run.integration_id}: ${state}, ${n(run.observed)} records observed, ${run.failed} failed; so far ${came}${why}`,
+  )
+  for (const { model, state: sweep, suspects } of run.sweeps ?? []) {
+    if (sweep === 'HELD')
+      print(
+        style.yellow(
+          `  ${n(suspects ?? 0)} ${model} are missing: held, nothing was deleted; to decide: tidemark sync held`,
+        ),
+      )
+    if (sweep === 'PENDING') print(style.dim(`  what is gone of ${model} is still being looked into`))
+  }
 }
 
 interface Asked {
@@ -100,7 +126,7 @@ async function waitForRuns(
       const runs = (await Promise.all([...asked].map(([integration, id]) => runOf(target, integration, id)))).filter(
         (run) => run !== undefined,
       )
-      const finished = runs.filter((run) => run.finished_at !== null)
+      const finished = runs.filter((run) => run.finished_at !== null && isSwept(run, context.clock.now()))
       const done = runs.reduce((sum, run) => sum + run.observed, 0)
       line.update({ done, unit: 'records', text: `${finished.length} of ${asked.size} integrations done` })
       if (finished.length === asked.size) return finished
@@ -114,6 +140,13 @@ async function waitForRuns(
     line.end()
   }
 }
+
+/** A processor that stands still does not keep a finished run waiting. */
+const SWEEP_MS = 60_000
+
+/** Whether it is settled what of a run is gone. */
+const isSwept = ({ sweeps, finished_at: finishedAt }: RunBody, now: number): boolean =>
+  !(sweeps ?? []).some(({ state }) => state === 'PENDING') || now - Date.parse(finishedAt ?? '') > SWEEP_MS
 
 /** The run of a sync for one integration; undefined while nobody has begun it. */
 async function runOf(target: Target, integration: string, id: string): Promise<RunBody | undefined> {

@@ -1,6 +1,7 @@
 import { TidemarkError } from '@tidemark/base'
 import { createLogger } from '@tidemark/telemetry'
-import type { Config } from '../config.ts'
+import { newApiKey } from '../apiKey.ts'
+import type { ApiKeyConfig, Config } from '../config.ts'
 import { formatChange } from '../feed.ts'
 import type { CommandContext, CommandResult } from '../program.ts'
 import { createProgressLine, type Progress } from '../progressLine.ts'
@@ -33,17 +34,24 @@ export async function upCommand(context: CommandContext, config: Config, flags: 
   const signal = AbortSignal.any([context.signal, fatal.signal])
   const onWaiting = (reason: string, waitMs: number): void =>
     note(style.yellow(`${reason} Trying again in ${(waitMs / 1000).toFixed(0)} s.`))
-  const app = await startApp(config, { clock, random, logger, signal, services, onFatal, onWaiting }).catch(
-    (error: unknown) => {
-      if (context.signal.aborted) return undefined
-      throw error
-    },
-  )
+  const own = ownKey(config, context)
+  const app = await startApp(own ? { ...config, api_keys: [...config.api_keys, own.entry] } : config, {
+    clock,
+    random,
+    logger,
+    signal,
+    services,
+    onFatal,
+    onWaiting,
+  }).catch((error: unknown) => {
+    if (context.signal.aborted) return undefined
+    throw error
+  })
   if (!app) return 0
   try {
-    writeServerFile(config.data, { pid: process.pid, url: app.url })
+    writeServerFile(config.data, { pid: process.pid, url: app.url, ...(own ? { key: own.key } : {}) })
     printWelcome(app, context, services)
-    if (flags.feed && services.size === SERVICES.length) await showFeed(app, context, flags, signal)
+    if (flags.feed && services.size === SERVICES.length) await showFeed(app, context, flags, signal, own?.key)
     else await untilAborted(signal)
   } finally {
     note(style.dim('stopping …'))
@@ -61,6 +69,19 @@ export async function upCommand(context: CommandContext, config: Config, flags: 
   }
   if (fatal.signal.aborted) throw fatal.signal.reason
   return 0
+}
+
+/**
+ * A key of this process's own, for its feed and for commands on its directory: of the configured ones only hashes are known. None where
+ * no keys are configured, which serves this machine without.
+ */
+function ownKey(
+  { api_keys }: Config,
+  { secureRandom }: CommandContext,
+): { readonly key: string; readonly entry: ApiKeyConfig } | undefined {
+  if (api_keys.length === 0) return undefined
+  const { key, hash } = newApiKey(secureRandom)
+  return { key, entry: { name: 'tidemark up', hash, write: true } }
 }
 
 /** Several services on one embedded directory cannot be: it belongs to one process. */
@@ -107,10 +128,15 @@ function printWelcome(app: App, { note, style }: CommandContext, services: Reado
 }
 
 /** The first sync's progress until everything fetched is readable, then the live feed until aborted. */
-async function showFeed(app: App, context: CommandContext, flags: UpFlags, signal: AbortSignal): Promise<void> {
+async function showFeed(
+  app: App,
+  context: CommandContext,
+  flags: UpFlags,
+  signal: AbortSignal,
+  key: string | undefined,
+): Promise<void> {
   await showSync(app, context, signal)
   if (signal.aborted) return
-  const key = app.config.api_keys[0]?.key
   const changes = followChanges({
     target: { url: app.url, key },
     query: { display: 'true', from: 'latest' },

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { sendError } from '@tidemark/api'
 import { atMost, type Clock, LIMITS, TidemarkError } from '@tidemark/base'
 import type { Logger } from '@tidemark/telemetry'
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify'
@@ -19,6 +20,8 @@ export function newApplication(logger: Logger): FastifyInstance {
     bodyLimit: LIMITS.webhookBytesMax,
     forceCloseConnections: true,
     logController: new LogController({ disableRequestLogging: true }),
+    // Addresses that no route is looked up for (%zz, parts without end) are refused in the same form as everything else.
+    frameworkErrors: sendError,
   })
 }
 

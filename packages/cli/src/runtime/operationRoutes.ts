@@ -7,7 +7,7 @@ import type { SqlStore } from '@tidemark/store'
 import type { Logger, Metrics } from '@tidemark/telemetry'
 import { createProjectionReader, verify } from '@tidemark/verify'
 import type { FastifyInstance } from 'fastify'
-import type { Config } from '../config.ts'
+import { type Config, erasureAfterMs } from '../config.ts'
 import { PROJECTION_SCHEMA } from './backend.ts'
 
 export interface OperationDeps {
@@ -50,7 +50,7 @@ export function registerOperationRoutes(
       const restart = request.query.restart === 'true'
       const acceptGaps = request.query.accept_gaps === 'true'
       const lines = linesOf(request.raw.socket, (signal, onProgress) =>
-        rebuildProjection(deps, { signal, onProgress, restart, acceptGaps }),
+        rebuildProjection(deps, { signal, onProgress, restart, acceptGaps, erasureAfterMs: erasureAfterMs(config) }),
       )
       return reply.type('application/x-ndjson').send(Readable.from(lines))
     },

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import {
   type ApiDeps,
+  type ApiOptions,
   registerApi,
   registerOperations,
   requireWrite,
@@ -23,7 +24,7 @@ import { createProjector, type Projector } from '@tidemark/projector'
 import type { SqlStore } from '@tidemark/store'
 import type { Logger, Metrics } from '@tidemark/telemetry'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Config } from '../config.ts'
+import { type Config, erasureAfterMs } from '../config.ts'
 import { type Backend, PROJECTION_SCHEMA } from './backend.ts'
 import type { Cleanup } from './cleanup.ts'
 import { newApplication } from './front.ts'
@@ -73,7 +74,10 @@ export async function startServices(input: ServicesInput, cleanup: Cleanup): Pro
   const base = { log: backend.log, codec, clock, random, logger, metrics }
   const needsStore = services.has('projector') || services.has('api')
   const store = needsStore ? await backend.openStore() : undefined
-  const projector = services.has('projector') && store ? startProjector({ ...base, store }) : undefined
+  const projector =
+    services.has('projector') && store
+      ? startProjector({ ...base, store, options: { erasureAfterMs: erasureAfterMs(config) } })
+      : undefined
   if (projector) {
     cleanup.add(() => projector.stop())
     await projector.start()
@@ -111,7 +115,8 @@ async function openIngress(input: ServicesInput, codec: OpenCodec, cleanup: Clea
   cleanup.add(() => state.close())
   const { log } = backend
   const { partitions } = config
-  return createIngress({ log, state, codec, clock, random, logger, metrics, sources, partitions, receiver })
+  const guard = { share: config.sweeps.hold_share, recordsMin: config.sweeps.hold_min }
+  return createIngress({ log, state, codec, clock, random, logger, metrics, sources, partitions, receiver, guard })
 }
 
 async function startIngress(input: ServicesInput, ingress: Ingress | undefined, cleanup: Cleanup): Promise<void> {
@@ -129,6 +134,7 @@ interface Local {
 }
 
 const REMOTE_EVERY_MS = 1000
+const STATUS_EVERY_MS = 250
 
 /** What runs here tells about itself; what runs elsewhere is told by the topics and tables. */
 async function statusOf(
@@ -145,8 +151,12 @@ async function statusOf(
     processor: processor ? undefined : await remoteProcessorStatus(log, config.partitions),
     projector: projector || !store ? undefined : await remoteProjectorStatus(log, store),
   }))
+  // Every read asks for it.
+  const integrations = memoized(clock, STATUS_EVERY_MS, () =>
+    integrationStatuses(ingress?.status() ?? view?.list() ?? [], sources, syncs?.runs() ?? []),
+  )
   return {
-    integrations: () => integrationStatuses(ingress?.status() ?? view?.list() ?? [], sources),
+    integrations,
     async services() {
       const elsewhere = await remote()
       return {
@@ -157,6 +167,7 @@ async function statusOf(
       }
     },
     notReady: () => [...input.notReady(), ...failedParts({ processor, projector })],
+    heldSweeps: () => ingress?.held() ?? view?.held() ?? [],
     syncRuns: (id) => syncs?.runs().filter((run) => run.syncId === id) ?? [],
     queuedSync: (integrationId, type) => syncs?.unfinished(integrationId, type === 'FULL' ? 'full' : 'delta') ?? null,
   }
@@ -196,8 +207,8 @@ async function openView(input: ServicesInput, codec: OpenCodec, cleanup: Cleanup
 }
 
 /** At most one call in a time, shared by all who ask meanwhile. */
-function memoized<T>(clock: Clock, ms: number, ask: () => Promise<T>): () => Promise<T> {
-  let last: { readonly at: number; readonly answer: Promise<T> } | undefined
+function memoized<T>(clock: Clock, ms: number, ask: () => T): () => T {
+  let last: { readonly at: number; readonly answer: T } | undefined
   return () => {
     if (last === undefined || clock.now() - last.at >= ms) last = { at: clock.now(), answer: ask() }
     return last.answer
@@ -215,7 +226,8 @@ function registerReads(scope: FastifyInstance, input: ServicesInput, { codec, st
   const { config, backend, services, logger, metrics, clock } = input
   const apiKeys = apiKeysOf(config)
   if (services.has('api') && store) {
-    const deps = { store, log: backend.log, codec, logger, metrics, clock, newId: randomUUID, status, apiKeys }
+    const options = apiOptionsOf(config)
+    const deps = { store, log: backend.log, codec, logger, metrics, clock, newId: randomUUID, status, apiKeys, options }
     registerApi(scope, { ...deps, schema: PROJECTION_SCHEMA }, (api) =>
       registerOperationRoutes(api, { config, codec, log: backend.log, store, clock, logger, metrics }, (request) =>
         requireWrite(scopeOf(request as FastifyRequest)),
@@ -227,3 +239,8 @@ function registerReads(scope: FastifyInstance, input: ServicesInput, { codec, st
 }
 
 export const apiKeysOf = (config: Config): ApiDeps['apiKeys'] => config.api_keys as ApiDeps['apiKeys']
+
+function apiOptionsOf({ api: { rate_limit: limit } }: Config): ApiOptions {
+  if (limit === undefined) return {}
+  return { rateLimit: limit && { requests: limit.requests, windowMs: limit.window_seconds * 1000 } }
+}

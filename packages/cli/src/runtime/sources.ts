@@ -3,6 +3,7 @@ import type { Connector } from '@tidemark/connector'
 import { connector as kombo } from '@tidemark/connector-kombo'
 import type { NamedSource } from '@tidemark/ingress'
 import type { SourceConfig } from '../config.ts'
+import { parseSchedule } from './sourceSchedule.ts'
 
 /** Every connector this build knows, by its name in the configuration. */
 export const CONNECTORS: ReadonlyMap<string, Connector> = new Map([[kombo.name, kombo]])
@@ -12,7 +13,7 @@ export function openSources(
   configs: readonly SourceConfig[],
   deps: { readonly clock: Clock; readonly random: Random },
 ): NamedSource[] {
-  return configs.map(({ name, connector: connectorName, ...options }) => {
+  return configs.map(({ name, connector: connectorName, schedule, ...options }) => {
     const connector = CONNECTORS.get(connectorName)
     if (connector === undefined) {
       const known = [...CONNECTORS.keys()].join(', ')
@@ -23,7 +24,8 @@ export function openSources(
       )
     }
     try {
-      return { name, connector, source: connector.create(connector.parseOptions(options), deps) }
+      const timed = schedule === undefined ? {} : { schedule: parseSchedule(schedule) }
+      return { name, connector, source: connector.create(connector.parseOptions(options), deps), ...timed }
     } catch (error) {
       if (!(error instanceof TidemarkError) || error.code !== 'CONFIG_INVALID') throw error
       throw new TidemarkError('CONFIG_INVALID', `sources: ${name}: ${error.message}`, {
