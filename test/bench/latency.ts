@@ -23,20 +23,21 @@ export interface LatencyFigures {
 const SETTLE_MS = 3_000
 const API_KEY = 'latency-bench-key-0123456789'
 
-/**
- * One candidate is edited at the provider every 1/perSecond s; the provider's webhook follows at once (no debounce). Measured
- * is from the edit (just before the webhook is sent) to the arrival of the change on /v1/changes. tidemark runs in a process of
- * its own; the provider, the edits and the reader share this one.
- */
-export async function benchLatency(
-  { perSecond, seconds, candidates }: LatencyOptions,
-  print: (line: string) => void,
-): Promise<LatencyFigures> {
+/** A tidemark in a process of its own, in sync with a provider in this one, and a reader of its feed. */
+export interface LatencyStage {
+  readonly port: number
+  /** Edits one candidate every 1/perSecond s while `goesOn`, and measures each from the edit to its change on the feed. */
+  measure(perSecond: number, goesOn: (elapsedMs: number) => boolean): Promise<LatencyFigures>
+  close(): Promise<void>
+}
+
+/** Opens the stage; what does not arrive is told through `print`. */
+export async function openLatencyStage(candidates: number, print: (line: string) => void): Promise<LatencyStage> {
   const data = mkdtempSync(join(tmpdir(), 'tidemark-latency-'))
   const port = await freePort()
   const sandbox = createSandbox({
     integrations: 1,
-    sizes: { jobs: 20, candidates, applications: candidates },
+    sizes: { jobs: 20, candidates, applications: 2_000 },
     rateLimit: null,
     webhooks: { debounceMs: 0 },
     webhookTarget: `http://127.0.0.1:${port}/webhooks/kombo`,
@@ -51,15 +52,24 @@ export async function benchLatency(
     webhook_secret: sandbox.webhookSecret,
     integrations: sandbox.integrations,
   }
-  writeFileSync(config, JSON.stringify({ sources: [source], api_keys: [{ name: 'bench', key: API_KEY, write: true }] }))
+  const keys = { api_keys: [{ name: 'bench', key: API_KEY, write: true }], api: { rate_limit: false } }
+  writeFileSync(config, JSON.stringify({ sources: [source], ...keys }))
   const tidemark = startTidemark({ data: join(data, 'data'), port, config })
   const stopping = new AbortController()
+  let reading: Promise<void> = Promise.resolve()
+  const close = async (): Promise<void> => {
+    stopping.abort()
+    await reading
+    await tidemark.stop()
+    await sandbox.stop()
+    rmSync(data, { recursive: true, force: true })
+  }
   try {
     await tidemark.ready()
     await inSync(port, candidates)
     const editedAt = new Map<string, number>()
-    const latencies: number[] = []
-    const reading = readChanges(port, stopping.signal, (title) => {
+    let latencies: number[] = []
+    reading = readChanges(port, stopping.signal, (title) => {
       const at = editedAt.get(title)
       if (at !== undefined) latencies.push(performance.now() - at)
       editedAt.delete(title)
@@ -67,35 +77,108 @@ export async function benchLatency(
     await systemClock.sleep(500)
     const [integration] = sandbox.integrations as [string]
     const ids = candidateIds(await firstPage(url, sandbox.apiKey, integration))
-    const total = perSecond * seconds
-    const started = performance.now()
-    for (let n = 0; n < total; n++) {
-      const due = started + (n * 1000) / perSecond
-      const wait = due - performance.now()
-      if (wait > 0) await systemClock.sleep(wait)
-      const title = `Edit ${n}`
-      editedAt.set(title, performance.now())
-      sandbox.world.editCandidate(integration, ids[n % ids.length] as string, { title })
+    let edits = 0
+    return {
+      port,
+      close,
+      async measure(perSecond, goesOn) {
+        latencies = []
+        const first = edits
+        const started = performance.now()
+        while (goesOn(performance.now() - started)) {
+          const due = started + ((edits - first) * 1000) / perSecond
+          const wait = due - performance.now()
+          if (wait > 0) await systemClock.sleep(wait)
+          const title = `Edit ${edits++}`
+          editedAt.set(title, performance.now())
+          sandbox.world.editCandidate(integration, ids[edits % ids.length] as string, { title })
+        }
+        for (let i = 0; i < SETTLE_MS / 100 && editedAt.size > 0; i++) await systemClock.sleep(100)
+        if (editedAt.size > 0)
+          print(`${editedAt.size} edits did not arrive as changes of their own\n${tidemark.stderr()}`)
+        editedAt.clear()
+        return figures(edits - first, latencies)
+      },
     }
-    await systemClock.sleep(SETTLE_MS)
-    stopping.abort()
-    await reading
-    const sorted = [...latencies].sort((a, b) => a - b)
-    const at = (q: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN
-    if (editedAt.size > 0) {
-      const status = await fetch(`http://127.0.0.1:${port}/v1/status`, {
-        headers: { authorization: `Bearer ${API_KEY}` },
-      })
-      print(`${editedAt.size} edits did not arrive as changes of their own`)
-      print(`${await status.text()}\n${JSON.stringify(sandbox.stats)}\n${tidemark.stderr()}`)
-    }
-    return { sent: total, received: latencies.length, p50: at(0.5), p99: at(0.99), max: sorted.at(-1) ?? Number.NaN }
-  } finally {
-    stopping.abort()
-    await tidemark.stop()
-    await sandbox.stop()
-    rmSync(data, { recursive: true, force: true })
+  } catch (error) {
+    await close()
+    throw error
   }
+}
+
+function figures(sent: number, latencies: readonly number[]): LatencyFigures {
+  const sorted = [...latencies].sort((a, b) => a - b)
+  const at = (q: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN
+  return { sent, received: latencies.length, p50: at(0.5), p99: at(0.99), max: sorted.at(-1) ?? Number.NaN }
+}
+
+/**
+ * One candidate is edited at the provider every 1/perSecond s; the provider's webhook follows at once (no debounce). Measured
+ * is from the edit (just before the webhook is sent) to the arrival of the change on /v1/changes. tidemark runs in a process of
+ * its own; the provider, the edits and the reader share this one.
+ */
+export async function benchLatency(
+  { perSecond, seconds, candidates }: LatencyOptions,
+  print: (line: string) => void,
+): Promise<LatencyFigures> {
+  const stage = await openLatencyStage(candidates, print)
+  try {
+    return await stage.measure(perSecond, (elapsedMs) => elapsedMs < seconds * 1000)
+  } finally {
+    await stage.close()
+  }
+}
+
+export interface OvertakeFigures {
+  readonly idle: LatencyFigures
+  readonly during: LatencyFigures
+  /** How long the full run took, edits and all. */
+  readonly fullRunMs: number
+}
+
+/** The same edits while nothing else goes on, then while a complete run of all candidates does: live is to overtake backfill. */
+export async function benchOvertake(
+  { perSecond, seconds, candidates }: LatencyOptions,
+  print: (line: string) => void,
+): Promise<OvertakeFigures> {
+  const stage = await openLatencyStage(candidates, print)
+  try {
+    const idle = await stage.measure(perSecond, (elapsedMs) => elapsedMs < seconds * 1000)
+    const started = performance.now()
+    let isRunning = true
+    const run = fullRun(stage.port).finally(() => {
+      isRunning = false
+    })
+    const during = await stage.measure(perSecond, () => isRunning)
+    await run
+    return { idle, during, fullRunMs: performance.now() - started }
+  } finally {
+    await stage.close()
+  }
+}
+
+/** Asks every integration for a complete run and waits for its end. */
+async function fullRun(port: number): Promise<void> {
+  const headers = { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' }
+  const origin = `http://127.0.0.1:${port}`
+  const status = (await (await fetch(`${origin}/v1/status`, { headers })).json()) as StatusBody
+  for (const { integration_id: id } of status.data.integrations) {
+    const asked = await fetch(`${origin}/v1/force-sync`, {
+      ...{ method: 'POST', body: '{"type":"FULL"}', headers: { ...headers, 'x-integration-id': id } },
+    })
+    const { data } = (await asked.json()) as { readonly data: { readonly sync_id: string } }
+    for (;;) {
+      await systemClock.sleep(250)
+      const answer = await fetch(`${origin}/v1/syncs/${data.sync_id}`, { headers })
+      if (answer.status !== 200) continue
+      const { results } = ((await answer.json()) as SyncBody).data
+      if (results.every(({ finished_at: at }) => at !== null)) break
+    }
+  }
+}
+
+interface SyncBody {
+  readonly data: { readonly results: readonly { readonly finished_at: string | null }[] }
 }
 
 interface StatusBody {
@@ -103,6 +186,7 @@ interface StatusBody {
     readonly totals: { readonly records: number }
     readonly services: Readonly<Record<string, { readonly lag?: number }>>
     readonly integrations: readonly {
+      readonly integration_id: string
       readonly streams: readonly { readonly state: string; readonly watermark: string | null }[]
     }[]
   }

@@ -2,8 +2,10 @@
 import { parseArgs } from 'node:util'
 import { benchEmbedded, printEmbedded } from './embedded.ts'
 import { benchKafka } from './kafka.ts'
-import { benchLatency } from './latency.ts'
+import { benchLatency, benchOvertake } from './latency.ts'
+import { benchLateSubscriber } from './lateSubscriber.ts'
 import { median } from './memory.ts'
+import { benchReads } from './reads.ts'
 import { benchRebuild, printRebuild } from './rebuild.ts'
 
 const { positionals, values } = parseArgs({
@@ -19,6 +21,7 @@ const { positionals, values } = parseArgs({
     compare: { type: 'boolean', default: true },
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '20' },
+    clients: { type: 'string', default: '1' },
   },
 })
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
@@ -69,6 +72,46 @@ switch (positionals[0]) {
     )
     break
   }
+  case 'overtake': {
+    const options = { perSecond: 20, seconds: Number(values.seconds), candidates: Number(values.records ?? 100_000) }
+    print(
+      `webhook to change on /v1/changes, ${options.perSecond} webhooks/s, idle and during a complete run of ${options.candidates.toLocaleString('en-US')} candidates, ${values.rounds} rounds`,
+    )
+    for (let round = 1; round <= Number(values.rounds); round++) {
+      const { idle, during, fullRunMs } = await benchOvertake(options, print)
+      for (const [name, f] of [
+        ['idle  ', idle],
+        ['during', during],
+      ] as const)
+        print(
+          `round ${round} ${name}   ${f.received} of ${f.sent} changes   p50 ${f.p50.toFixed(1)} ms   p99 ${f.p99.toFixed(1)} ms   max ${f.max.toFixed(1)} ms`,
+        )
+      print(
+        `round ${round}   the run took ${(fullRunMs / 1000).toFixed(1)} s, p99 during / idle ${(during.p99 / idle.p99).toFixed(2)}`,
+      )
+    }
+    break
+  }
+  case 'late': {
+    const options = {
+      records: Number(values.records ?? 500_000),
+      rounds: Number(values.rounds),
+      clients: Number(values.clients),
+    }
+    print(
+      `${options.clients} late subscriber(s) reading ${options.records.toLocaleString('en-US')} changes from the beginning of /v1/changes, ${options.rounds} rounds, Node ${process.version}`,
+    )
+    await benchLateSubscriber(options, print)
+    break
+  }
+  case 'reads': {
+    const records = Number(values.records ?? 200_000)
+    print(
+      `GET /v1/ats/applications?page_size=250 over ${records.toLocaleString('en-US')} applications in PostgreSQL, all pages, ${values.rounds} rounds, Node ${process.version}`,
+    )
+    await benchReads({ records, rounds: Number(values.rounds) }, print)
+    break
+  }
   case 'rebuild': {
     const records = Number(values.records ?? 1_000_000)
     print(
@@ -79,7 +122,7 @@ switch (positionals[0]) {
   }
   default:
     print(
-      'usage: npm run bench -- embedded [--records N] [--rounds N] | kafka [--records N] [--partitions N] [--rounds N] [--at-once N,…] [--restarts N,…] [--fetch-bytes N] [--slice-bytes N] [--no-compare] | latency [--seconds N] [--rounds N] | rebuild [--records N] [--rounds N]',
+      'usage: npm run bench -- embedded [--records N] [--rounds N] | kafka [--records N] [--partitions N] [--rounds N] [--at-once N,…] [--restarts N,…] [--fetch-bytes N] [--slice-bytes N] [--no-compare] | latency [--seconds N] [--rounds N] | reads [--records N] [--rounds N] | late [--records N] [--clients N] [--rounds N] | overtake [--records N] [--seconds N] [--rounds N] | rebuild [--records N] [--rounds N]',
     )
     process.exitCode = 2
 }

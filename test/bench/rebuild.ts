@@ -2,29 +2,17 @@ import { createReadStream, createWriteStream, mkdtempSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { seededRandom, systemClock } from '@tidemark/base'
-import { compileRecord, frameHeader, type OpenCodec, openCodec, Writer } from '@tidemark/codec'
-import type { AppendRecord } from '@tidemark/log'
+import { systemClock } from '@tidemark/base'
+import { type OpenCodec, openCodec } from '@tidemark/codec'
 import { type Embedded, openEmbedded } from '@tidemark/log-embedded'
-import {
-  type AvroRecord,
-  changesTopic,
-  type Models,
-  normalizeRecord,
-  PUBLISHED_SCHEMAS,
-  partitionOf,
-  publicId,
-  type RecordKey,
-  recordKey,
-  topicPlans,
-} from '@tidemark/model'
+import { topicPlans } from '@tidemark/model'
 import { rebuildProjection } from '@tidemark/projector'
 import { openPostgres } from '@tidemark/store-postgres'
 import { createTestDatabase, postgresUrl, type TestDatabase } from '@tidemark/store-postgres/testing'
 import { createMetrics, silentLogger } from '@tidemark/telemetry'
 import { Client } from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
-import { candidateId, candidateInput } from './candidates.ts'
+import { appendChanges, CHANGE_PARTITIONS } from './changes.ts'
 import { median, mib, rate, watchMemory } from './memory.ts'
 
 export interface RebuildBench {
@@ -40,19 +28,17 @@ export interface RebuildRound {
   readonly peak: number
 }
 
-const PARTITIONS = 12
-const INTEGRATION = 'kombo:8d1hp'
 const SCHEMA = 'tidemark'
 const BARE = 'bare'
 /** What a rebuild writes; every other table stays empty here, or holds some rows of bookkeeping. */
-const TABLES = ['changes', 'candidates'] as const
+const TABLES = ['changes', 'candidates', 'candidates_history'] as const
 
 /**
  * A rebuild of the projection of `records` changes of candidates (70 % created, 30 % updated, scattered over 12 partitions of an embedded
  * log) into PostgreSQL, beside live tables of the same content, from an empty schema to switched tables with all their keys, indexes and
  * statistics.
  *
- * The reference writes the same rows, every row of `changes` and the last state of every candidate, with `COPY … FROM STDIN` in one
+ * The reference writes the same rows, every row of `changes` and every state of every candidate, with `COPY … FROM STDIN` in one
  * transaction per table: from files in COPY's own text format, made before, into tables of the same columns without any key or index.
  */
 export async function benchRebuild(
@@ -65,9 +51,9 @@ export async function benchRebuild(
   const database = await createTestDatabase(serverUrl)
   try {
     const embedded = await openEmbedded({ path: join(path, 'log'), clock: systemClock })
-    await embedded.log.ensureTopics(topicPlans({ partitions: PARTITIONS }))
+    await embedded.log.ensureTopics(topicPlans({ partitions: CHANGE_PARTITIONS }))
     const codec = await openCodec(embedded.registry)
-    const bytes = await generate(embedded, codec, records)
+    const bytes = await appendChanges(embedded.log, codec, records)
     print(`${Math.round(bytes / records)} bytes per encoded change`)
     const warmUp = await rebuild(database, embedded, codec)
     print(`first rebuild, without live tables   ${warmUp.seconds.toFixed(1)} s ${describe(warmUp.phases)}`)
@@ -95,95 +81,6 @@ const describe = (phases: Readonly<Record<string, number>>): string =>
   `(${Object.entries(phases)
     .map(([name, seconds]) => `${name} ${seconds.toFixed(1)}`)
     .join(', ')})`
-
-/** Appends the changes, a partition's share at a time. Returns the bytes of their values. */
-async function generate({ log }: Embedded, codec: OpenCodec, records: number): Promise<number> {
-  const topic = changesTopic('candidates')
-  const subject = `${topic}-value`
-  const { write } = compileRecord(JSON.parse(PUBLISHED_SCHEMAS[subject]?.at(-1) as string) as AvroRecord)
-  const header = frameHeader(codec.schemaId(subject))
-  const versions = new Uint16Array(records)
-  const random = seededRandom(1)
-  let created = 0
-  let bytes = 0
-  let batch: AppendRecord[] = []
-  for (let n = 0; n < records; n++) {
-    const isNew = n % 10 < 7
-    const who = isNew ? created++ : random.int(created)
-    const version = (versions[who] as number) + 1
-    versions[who] = version
-    const remote = candidateId(who)
-    const key = recordKey(INTEGRATION, 'candidates', remote)
-    const writer = new Writer(1024)
-    writer.raw(header, 0, 5)
-    write(writer, changeOf(who, remote, key, version, n))
-    const value = writer.take()
-    bytes += value.length
-    const partition = partitionOf(key, PARTITIONS)
-    batch.push({ topic, partition, key: Buffer.from(key), value, timestampMs: 1_770_000_000_000 + n })
-    if (batch.length === 5000) {
-      await log.append(batch)
-      batch = []
-    }
-  }
-  await log.append(batch)
-  return bytes
-}
-
-/** One candidate in a state: as bench `embedded` has them, normalized once for many. */
-const TEMPLATES = Array.from(
-  { length: 500 },
-  (_, n) => normalizeRecord('candidates', { id: candidateId(n), ...candidateInput(n) }).record,
-)
-
-function stateOf(who: number, remote: string, key: RecordKey, edit: number): Models['candidates'] {
-  const template = TEMPLATES[who % TEMPLATES.length] as Models['candidates']
-  return {
-    ...template,
-    id: publicId(key),
-    remote_id: remote,
-    title: `${template.title} ${edit}`,
-    email_addresses: [{ email_address: `candidate.${who}@example.com`, type: 'PRIVATE' }],
-    remote_url: `https://ats.example.com/candidates/${who}`,
-  }
-}
-
-function changeOf(who: number, remote: string, key: RecordKey, version: number, n: number): object {
-  const after = stateOf(who, remote, key, version)
-  const before = version === 1 ? null : stateOf(who, remote, key, version - 1)
-  const at = 1_770_000_000_000 + n
-  const changes =
-    before === null
-      ? []
-      : [{ path: '/title', op: 'replace', before: JSON.stringify(before.title), after: JSON.stringify(after.title) }]
-  const cause = {
-    kind: 'full_sync',
-    sync_id: 'sync-2026-02-02',
-    event_name: null,
-    event_id: null,
-    actor: null,
-    raw: { partition: 0, offset: n },
-    evidence: null,
-    observed: { partition: 0, offset: n },
-    previous_seen_at: before === null ? null : at - 1000,
-    first_seen_at: at,
-  }
-  return {
-    event_id: `0-${n}`,
-    integration_id: INTEGRATION,
-    id: after.id,
-    remote_id: remote,
-    version,
-    op: version === 1 ? 'created' : 'updated',
-    changed_at: at,
-    remote_changed_at: after.remote_updated_at,
-    merged_into_id: null,
-    cause,
-    changes,
-    before,
-    after,
-  }
-}
 
 async function rebuild(
   { url }: TestDatabase,

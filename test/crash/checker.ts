@@ -1,7 +1,17 @@
 import type { Change, Observation, OpenCodec, Snapshot } from '@tidemark/codec'
-import { naiveApply, naiveSweepChild } from '@tidemark/diff/naive'
+import { type NaiveResult, naiveApply, naiveRemove, naiveSweepChild } from '@tidemark/diff/naive'
 import type { EventLog, LogRecord } from '@tidemark/log'
-import { changesTopic, MODEL_NAMES, type ModelName, OBSERVED_TOPIC, parseRecordKey } from '@tidemark/model'
+import {
+  type Control,
+  changesTopic,
+  childModels,
+  MODEL_NAMES,
+  type ModelName,
+  OBSERVED_TOPIC,
+  parseRecordKey,
+  type RecordKey,
+  rootKey,
+} from '@tidemark/model'
 
 export interface CheckResult {
   readonly observations: number
@@ -47,33 +57,79 @@ async function expectedChanges(
   total: { observations: number },
 ): Promise<Map<ModelName, Keyed[]>> {
   const snapshots = new Map<string, Snapshot>()
+  /** Offset at which a record, or a child of it, was last observed. */
+  const seenAt = new Map<string, number>()
   const expected = new Map<ModelName, Keyed[]>(MODEL_NAMES.map((model) => [model, []]))
+  const take = (model: ModelName, key: string, { snapshot, change }: NaiveResult): void => {
+    if (snapshot) snapshots.set(key, snapshot)
+    if (change) expected.get(model)?.push({ key, change })
+  }
   for await (const { key: bytes, value, offset } of recordsOf(log, OBSERVED_TOPIC, partition)) {
     total.observations++
     const key = (bytes as Buffer).toString()
     const observed = codec.decodeObserved(value as Buffer)
     const source = { partition, offset }
     if (observed.kind === 'observation') {
-      const result = naiveApply(observed.model, snapshots.get(key), observed.observation as Observation, source)
-      if (result.snapshot) snapshots.set(key, result.snapshot)
-      if (result.change) expected.get(observed.model)?.push({ key, change: result.change })
+      seenAt.set(key, offset).set(rootKey(key as RecordKey), offset)
+      take(
+        observed.model,
+        key,
+        naiveApply(observed.model, snapshots.get(key), observed.observation as Observation, source),
+      )
       continue
     }
     const { control } = observed
-    const children = [...snapshots].filter(
-      ([k, s]) =>
-        s.parent_key === control.parent_key &&
-        parseRecordKey(k)?.model === control.model &&
-        !control.children.includes(k),
-    )
-    for (const [child, snapshot] of children.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))) {
-      const result = naiveSweepChild(control.model as ModelName, snapshot, control, source)
-      if (result.snapshot) snapshots.set(child, result.snapshot)
-      if (result.change) expected.get(control.model as ModelName)?.push({ key: child, change: result.change })
+    if (control.kind === 'child_sweep') {
+      for (const [child, snapshot] of childrenOf(snapshots, control.parent_key ?? '', control.model))
+        if (!control.children.includes(child))
+          take(
+            control.model as ModelName,
+            child,
+            naiveSweepChild(control.model as ModelName, snapshot, control, source),
+          )
+    } else if (control.kind === 'sweep_apply') {
+      for (const [gone, snapshot] of absentees(snapshots, seenAt, control)) {
+        const listing = `the complete listing of ${control.model} by run ${control.sync_id}`
+        const { records } = control
+        const own = { detail: `not in ${listing}`, records }
+        const model = control.model as ModelName
+        // What was observed after the run began is not gone, nor are its children.
+        if (control.fetch_started_at < snapshot.observed_at && snapshot.record.remote_deleted_at === null) continue
+        take(model, gone, naiveRemove(model, snapshot, control, own, source))
+        const ofParent = { detail: `${gone} is not in ${listing}`, records }
+        for (const child of childModels(model))
+          for (const [key, state] of childrenOf(snapshots, gone, child))
+            take(child, key, naiveRemove(child, state, control, ofParent, source))
+      }
     }
   }
   return expected
 }
+
+type Entries = [string, Snapshot][]
+
+const inOrder = (entries: Entries): Entries =>
+  entries.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+
+const childrenOf = (snapshots: ReadonlyMap<string, Snapshot>, parent: string, model: string): Entries =>
+  inOrder(
+    [...snapshots].filter(([key, { parent_key }]) => parent_key === parent && parseRecordKey(key)?.model === model),
+  )
+
+/** Records of a sweep's scope that nobody has observed since its run began. */
+const absentees = (
+  snapshots: ReadonlyMap<string, Snapshot>,
+  seenAt: ReadonlyMap<string, number>,
+  control: Control,
+): Entries =>
+  inOrder(
+    [...snapshots].filter(([key]) => {
+      const parts = parseRecordKey(key)
+      const isInScope = parts?.model === control.model && parts.integrationId === control.integration_id
+      const isSpared = control.spared.some((spared) => key === spared || key.startsWith(`${spared}:`))
+      return isInScope && !isSpared && (seenAt.get(key) ?? -1) < (control.begin_offset ?? 0)
+    }),
+  )
 
 const text = (value: unknown): string =>
   JSON.stringify(value, (_, v: unknown) =>

@@ -60,6 +60,8 @@ export async function crashEmbedded({ kills, seed, lifeMs = 2_500, print }: Cras
         partitions: PARTITIONS,
         sources: [source],
         api_keys: [{ name: 'test', key: API_KEY, write: true }],
+        // The test asks as fast as it can.
+        api: { rate_limit: false },
       }),
     )
     sandbox.startActivity(1_500)

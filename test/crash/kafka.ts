@@ -129,6 +129,8 @@ class Scene {
       partitions: PARTITIONS,
       sources: [source],
       api_keys: [{ name: 'test', key: API_KEY, write: true }],
+      // The test asks as fast as it can.
+      api: { rate_limit: false },
     }
     writeFileSync(this.#config, JSON.stringify(config))
   }
