@@ -34,6 +34,22 @@ describe.skipIf(skipped !== undefined)(`connections${skipped ? ` (skipped: ${ski
     expect(sockets()).toBe(before)
   })
 
+  it('ask again of a topic that a broker has not heard of yet, and say so when it never does', async () => {
+    const connection = new Connection({ brokers: scene.brokers, clientId: 'new', clock: systemClock })
+    let asked = 0
+    const heardAt = (times: number) => async (): Promise<string> => {
+      if (++asked < times) throw Object.assign(new Error('no'), { type: 'UNKNOWN_TOPIC_OR_PARTITION' })
+      return 'known'
+    }
+    try {
+      expect(await connection.onAnyBroker('Asking', heardAt(4))).toBe('known')
+      const never = connection.onAnyBroker('Asking', heardAt(Number.POSITIVE_INFINITY))
+      await expect(never).rejects.toMatchObject({ code: 'TOPIC_UNKNOWN' })
+    } finally {
+      await connection.close()
+    }
+  })
+
   it('are opened anew when kafkajs waits for what never comes', async () => {
     const { log } = await scene.open()
     const topic = await scene.topic(log, 'hung')

@@ -12,6 +12,8 @@ export interface ConnectionOptions extends ClientOptions {
 
 const BACKOFF_START_MS = 20
 const BACKOFF_MAX_MS = 500
+/** With the waits between them two and a half seconds. */
+const UNKNOWN_TRIES = 10
 const CALL_TIMEOUT_MS = 30_000
 const CLOSE_MS = 5_000
 
@@ -69,6 +71,22 @@ export class Connection {
       }
     }
     return this.retry(what, ask, { topic, partition })
+  }
+
+  /**
+   * Runs a request about topics that any broker answers. One broker tells of a new topic before another has heard of
+   * it, so one that knows none is asked again a few times. Throws TOPIC_UNKNOWN when there is still no such topic.
+   */
+  onAnyBroker<T>(what: string, request: () => Promise<T>): Promise<T> {
+    let triesLeft = UNKNOWN_TRIES
+    return this.retry(what, async () => {
+      try {
+        return await request()
+      } catch (error) {
+        if (typeOf(error) !== 'UNKNOWN_TOPIC_OR_PARTITION' || --triesLeft === 0) throw error
+        throw Object.assign(new Error('a broker does not know the topic yet'), { type: 'LEADER_NOT_AVAILABLE' })
+      }
+    })
   }
 
   /** Runs a request on a group's coordinator; on a passing failure again, on whoever it is then. */

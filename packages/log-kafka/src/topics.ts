@@ -186,7 +186,7 @@ export class Topics {
 
   async #settings(topics: readonly string[]): Promise<Map<string, Settings>> {
     if (topics.length === 0) return new Map()
-    const { resources } = await this.#connection.retry('Reading topic settings', async () =>
+    const { resources } = await this.#connection.onAnyBroker('Reading topic settings', async () =>
       (await this.#admin()).describeConfigs({
         includeSynonyms: false,
         resources: topics.map((name) => ({ type: ConfigResourceTypes.TOPIC, name, configNames: SETTINGS })),
