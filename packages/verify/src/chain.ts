@@ -12,6 +12,11 @@ export interface Last {
   readonly offset: number
 }
 
+/** A change that could be read: what it left, and when it was observed. */
+export interface Checked extends Last {
+  readonly changedAtMs: number
+}
+
 /** Where the walk stands in one partition: event ids rise with the observed position, which makes them unique. */
 interface Cursor {
   observedOffset: number
@@ -29,7 +34,8 @@ export interface ChainContext {
 
 /** Checks the changes of one model and partition, fed in order, for the keys it is asked about. */
 export function createChainChecker(context: ChainContext): {
-  check(record: LogRecord, key: string, last: Last | undefined): Last | undefined
+  /** Returns nothing for a change that cannot be read. */
+  check(record: LogRecord, key: string, last: Last | undefined): Checked | undefined
 } {
   const cursor: Cursor = { observedOffset: -1, ids: new Set() }
   return {
@@ -48,7 +54,7 @@ export function createChainChecker(context: ChainContext): {
         change = context.codec.decodeChange(context.model, record.value as Buffer)
       } catch (error) {
         fail('decodable', (error as Error).message)
-        return last
+        return undefined
       }
       checkChain(change, last, context.model, fail)
       checkDiff(change, context, fail)
@@ -56,7 +62,8 @@ export function createChainChecker(context: ChainContext): {
       if ((change.op === 'deleted' || change.op === 'merged') && change.cause.evidence === null) {
         fail('evidence', `${change.op} in version ${change.version} without evidence`)
       }
-      return { version: change.version, digest: contentDigest(context.model, change.after), offset: record.offset }
+      const digest = contentDigest(context.model, change.after)
+      return { version: change.version, digest, offset: record.offset, changedAtMs: change.changed_at }
     },
   }
 }

@@ -12,14 +12,31 @@ export interface ProjectedRow {
   readonly erased: boolean
 }
 
+/** A row of a superseded version. */
+export interface PastRow extends Omit<ProjectedRow, 'version'> {
+  /** From then on the version was not the record's state any more. */
+  readonly endsAtMs: number
+}
+
+/** Rows of a model's tables: records, and superseded versions of them. */
+export interface RowCounts {
+  readonly records: number
+  readonly superseded: number
+}
+
 /** What the check needs of the tables. */
 export interface ProjectionReader {
   /** Next change offset that the tables of a model and partition have not taken in. */
   position(model: ModelName, partition: number): Promise<number>
   /** The rows with these keys. */
   rows(model: ModelName, keys: readonly string[]): Promise<Map<string, ProjectedRow>>
+  /** The rows of these superseded versions, by {@link pastRowKey}. */
+  past(
+    model: ModelName,
+    versions: readonly { readonly key: string; readonly version: number }[],
+  ): Promise<Map<string, PastRow>>
   /** Rows of a model, or null when the tables are not exactly at these ends (partition to offset). */
-  count(model: ModelName, ends: ReadonlyMap<number, number>): Promise<number | null>
+  count(model: ModelName, ends: ReadonlyMap<number, number>): Promise<RowCounts | null>
 }
 
 const KEYS_PER_QUERY = 1_000

@@ -17,7 +17,7 @@ export const CHECKS = {
   events: 'event ids are unique, and name the observation they come from',
   evidence: 'every deletion says how it is known',
   snapshots: 'the last snapshot of a record is the state after its last change',
-  projection: 'the tables hold what the changes add up to',
+  projection: 'the tables hold what the changes add up to, and every version before',
 } as const
 
 export type CheckName = keyof typeof CHECKS
@@ -31,6 +31,8 @@ export interface Report {
   readonly snapshots: number
   readonly records: number
   readonly rows: number
+  /** Superseded versions that were compared with their rows. */
+  readonly superseded: number
   /** Checks that were not made, and why. */
   readonly skipped: readonly { readonly check: CheckName; readonly reason: string }[]
 }

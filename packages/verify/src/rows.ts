@@ -7,10 +7,11 @@ import {
   MODEL_SCHEMAS,
   type ModelName,
 } from '@tidemark/model'
-import { qualified, selectList, TABLES } from '@tidemark/projection'
+import { pastName, qualified, selectList, TABLES } from '@tidemark/projection'
 import type { SqlStore } from '@tidemark/store'
 import { contentDigest } from './content.ts'
 import type { ProjectionReader } from './projection.ts'
+import { pastRowKey } from './superseded.ts'
 
 /** Reads the projection's tables in one schema for the comparison with the changes. */
 export function createProjectionReader(store: SqlStore, schema: string): ProjectionReader {
@@ -41,14 +42,40 @@ export function createProjectionReader(store: SqlStore, schema: string): Project
         ]),
       )
     },
+    async past(model, versions) {
+      const rows = await store.query(
+        `select ${selectList(model, pastFields(model))}, extract(epoch from t.superseded_at)::float8 * 1000 as ends_at_ms,
+  exists (select 1 from ${qualified(schema, 'erasures')} e
+    where e.model = $3 and e.record_key = t.record_key and e.version >= t.version) as may_be_erased
+from ${qualified(schema, pastName(model))} t
+join unnest($1::text[], $2::bigint[]) w(record_key, version) on w.record_key = t.record_key and w.version = t.version`,
+        [versions.map(({ key }) => key), versions.map(({ version }) => version), model],
+      )
+      return new Map(
+        rows.map((row) => [
+          pastRowKey({ key: String(row['record_key']), version: Number(row['version']) }),
+          {
+            digest: contentDigest(model, recordOfRow(model, row)),
+            erased: row['erased_at'] !== null && row['may_be_erased'] === true,
+            endsAtMs: Math.round(Number(row['ends_at_ms'])),
+          },
+        ]),
+      )
+    },
     async count(model, ends) {
       const at = await positions(model)
       for (const [partition, end] of ends) if ((at.get(partition) ?? 0) !== end) return null
-      const [row] = await store.query(`select count(*)::float8 as n from ${qualified(schema, TABLES[model].name)}`)
-      return Number(row?.['n'] ?? 0)
+      const [row] = await store.query(
+        `select (select count(*)::float8 from ${qualified(schema, TABLES[model].name)}) as records,
+  (select count(*)::float8 from ${qualified(schema, pastName(model))}) as superseded`,
+      )
+      return { records: Number(row?.['records'] ?? 0), superseded: Number(row?.['superseded'] ?? 0) }
     },
   }
 }
+
+const pastFields = (model: ModelName): string[] =>
+  TABLES[model].columns.map(({ name }) => name).filter((name) => name !== 'effective_changed_at')
 
 /** The canonical record that a row stands for. */
 function recordOfRow(model: ModelName, row: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -11,7 +11,7 @@ import type { SqlStore } from '@tidemark/store'
 import { openPglite } from '@tidemark/store-embedded'
 import { createMetrics, silentLogger } from '@tidemark/telemetry'
 import { observationBuilder, TEST_CAUSE } from '@tidemark/testing'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { CheckName } from './report.ts'
 import { createProjectionReader } from './rows.ts'
 import { verify } from './verify.ts'
@@ -22,12 +22,16 @@ let embedded: Embedded
 let codec: OpenCodec
 let store: SqlStore
 
+beforeAll(async () => {
+  store = await openPglite({ dataDir: 'memory' })
+})
+afterAll(() => store.close())
+
 beforeEach(async () => {
   path = mkdtempSync(join(tmpdir(), 'tidemark-verify-'))
   embedded = await openEmbedded({ path, clock: systemClock })
   await embedded.log.ensureTopics(topicPlans({ partitions: 1 }))
   codec = await openCodec(embedded.registry)
-  store = await openPglite({ dataDir: 'memory' })
   const b = observationBuilder(codec, 1)
   await embedded.log.append([
     ...[1, 2, 3].map((n) =>
@@ -52,7 +56,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await embedded.close()
-  await store.close()
+  await store.script('drop schema tidemark cascade')
   rmSync(path, { recursive: true, force: true })
 })
 
@@ -142,9 +146,9 @@ async function inject(edit: Partial<Change<'jobs'>>): Promise<void> {
 describe('verify', () => {
   it('holds on what the pipeline wrote, in one pass and in many, tables included', async () => {
     const report = await run()
-    expect(report).toMatchObject({ ok: true, problemsTotal: 0, records: 3, rows: 3, skipped: [] })
+    expect(report).toMatchObject({ ok: true, problemsTotal: 0, records: 3, rows: 3, superseded: 3, skipped: [] })
     expect(report.changes).toBe(6)
-    expect(await run(1)).toMatchObject({ ok: true, records: 3, changes: 6, rows: 3 })
+    expect(await run(1)).toMatchObject({ ok: true, records: 3, changes: 6, rows: 3, superseded: 3 })
   })
 
   it('finds a change that is there twice', async () => {
@@ -201,6 +205,30 @@ describe('verify', () => {
   ])('finds a row that was %s', async (_, sql) => {
     await store.query(sql)
     expect(await broken()).toEqual(['projection'])
+  })
+
+  const first = `version = 1 and name = 'Gardener 1'`
+  it.each([
+    ['altered', `update tidemark.jobs_history set name = 'Mayor' where ${first}`],
+    ['lost', `delete from tidemark.jobs_history where ${first}`],
+    ['ended too late', `update tidemark.jobs_history set superseded_at = 'infinity' where ${first}`],
+    ['ended too early', `update tidemark.jobs_history set superseded_at = '1970-01-01' where ${first}`],
+    ['emptied as if erased', `update tidemark.jobs_history set name = null, erased_at = now() where ${first}`],
+    [
+      'made up',
+      `insert into tidemark.jobs_history select (jsonb_populate_record(h, '{"version": 7}')).* from tidemark.jobs_history h where ${first}`,
+    ],
+  ])('finds a superseded version that was %s', async (_, sql) => {
+    await store.query(sql)
+    expect(await broken()).toEqual(['projection'])
+  })
+
+  it('takes a version to end with any later one, also when that was observed earlier than the one between', async () => {
+    await inject({ changed_at: 1500 })
+    await project()
+    expect(await broken()).toEqual(['snapshots'])
+    await store.query(`update tidemark.jobs_history set superseded_at = superseded_at - interval '1 s' where ${first}`)
+    expect(await broken()).toEqual(['projection', 'snapshots'])
   })
 
   describe('of personal data that was erased', () => {

@@ -7,8 +7,9 @@ import type { EventLog } from '@tidemark/log'
 import { changesTopic, MODEL_NAMES, type ModelName, murmur2, snapshotsTopic } from '@tidemark/model'
 import { createChainChecker, type Last } from './chain.ts'
 import { contentDigest } from './content.ts'
-import { checkProjection, type ProjectionReader } from './projection.ts'
+import { checkProjection, type ProjectionReader, type RowCounts } from './projection.ts'
 import { Findings, type Report } from './report.ts'
+import { createSupersededCheck, type SupersededCheck } from './superseded.ts'
 import { rangesOf, type WalkRange, walk } from './walk.ts'
 
 export interface VerifyDeps {
@@ -42,6 +43,7 @@ interface Totals {
   snapshots: number
   records: number
   rows: number
+  superseded: number
   done: number
 }
 
@@ -75,7 +77,7 @@ interface Pass {
 /** Never throws for what it finds; throws what keeps it from looking (an unreadable log, a lost store). */
 export async function verify(deps: VerifyDeps, options: VerifyOptions): Promise<Report> {
   const findings = new Findings()
-  const totals: Totals = { changes: 0, snapshots: 0, records: 0, rows: 0, done: 0 }
+  const totals: Totals = { changes: 0, snapshots: 0, records: 0, rows: 0, superseded: 0, done: 0 }
   const plans: Plan[] = []
   for (const model of MODEL_NAMES) plans.push(await planOf(deps.log, model, options))
   const total = plans.reduce((sum, plan) => sum + plan.work, 0)
@@ -84,7 +86,7 @@ export async function verify(deps: VerifyDeps, options: VerifyOptions): Promise<
     options.onProgress?.({ done: totals.done, total, topic, problems: findings.total })
   }
   for (const plan of plans) await verifyModel({ deps, options, findings, totals, advance }, plan)
-  const { changes, snapshots, records, rows } = totals
+  const { changes, snapshots, records, rows, superseded } = totals
   return {
     ok: findings.total === 0 && !options.signal.aborted,
     problems: findings.problems,
@@ -93,6 +95,7 @@ export async function verify(deps: VerifyDeps, options: VerifyOptions): Promise<
     snapshots,
     records,
     rows,
+    superseded,
     skipped: deps.projection ? [] : [{ check: 'projection', reason: 'no store was given' }],
   }
 }
@@ -120,6 +123,7 @@ function passesFor(range: WalkRange | undefined, recordsPerPass = RECORDS_PER_PA
 async function verifyModel(run: Run, plan: Plan): Promise<void> {
   const { deps, options, totals } = run
   let records = 0
+  const changesBefore = totals.changes
   for (const [partition, range] of plan.changes.entries()) {
     const passes = passesFor(range, options.recordsPerPass)
     for (let pass = 0; pass < passes && !options.signal.aborted; pass++) {
@@ -135,23 +139,35 @@ async function verifyModel(run: Run, plan: Plan): Promise<void> {
     }
   }
   totals.records += records
-  if (deps.projection && !options.signal.aborted) await checkRowCount(run, deps.projection, plan, records)
+  if (deps.projection && !options.signal.aborted) {
+    // Of every record one version is its state; all others are superseded.
+    const superseded = totals.changes - changesBefore - records
+    await checkRowCount(run, deps.projection, plan, { records, superseded })
+  }
 }
 
-async function checkRowCount(run: Run, projection: ProjectionReader, plan: Plan, records: number): Promise<void> {
-  const rows = await projection.count(plan.model, new Map(plan.changes.map((r) => [r.partition, r.end])))
-  if (rows === null || rows === records) return
-  const message = `the table of ${plan.model} has ${rows} rows, the changes name ${records} records`
+async function checkRowCount(run: Run, projection: ProjectionReader, plan: Plan, expected: RowCounts): Promise<void> {
+  const found = await projection.count(plan.model, new Map(plan.changes.map((r) => [r.partition, r.end])))
+  if (found === null) return
   const topic = changesTopic(plan.model)
-  run.findings.add({ check: 'projection', topic, partition: 0, offset: null, key: null, message })
+  const fail = (message: string): void =>
+    run.findings.add({ check: 'projection', topic, partition: 0, offset: null, key: null, message })
+  if (found.records !== expected.records)
+    fail(`the table of ${plan.model} has ${found.records} rows, the changes name ${expected.records} records`)
+  if (found.superseded !== expected.superseded)
+    fail(
+      `the history of ${plan.model} has ${found.superseded} rows, the changes superseded ${expected.superseded} versions`,
+    )
 }
 
 async function walkChanges(run: Run, { plan, partition, includes }: Pass): Promise<Map<string, Last>> {
   const { findings, deps, options, totals } = run
+  const { model } = plan
   const range = plan.changes[partition] as WalkRange
   const { topic } = range
   const tracked = new Set(options.tracked ?? [])
-  const checker = createChainChecker({ codec: deps.codec, findings, model: plan.model, topic, partition, tracked })
+  const checker = createChainChecker({ codec: deps.codec, findings, model, topic, partition, tracked })
+  const superseded = await supersededCheck(run, model, partition)
   const lasts = new Map<string, Last>()
   for await (const batch of walk(deps.log, range, options.signal)) {
     for (const record of batch) {
@@ -161,13 +177,29 @@ async function walkChanges(run: Run, { plan, partition, includes }: Pass): Promi
       } else if (includes(record.key)) {
         totals.changes++
         const key = record.key.toString('utf8')
-        const last = checker.check(record, key, lasts.get(key))
-        if (last) lasts.set(key, last)
+        const last = lasts.get(key)
+        const checked = checker.check(record, key, last)
+        if (!checked) continue
+        const { changedAtMs, ...left } = checked
+        lasts.set(key, left)
+        const ended = last && { key, ...last, offset: record.offset, endsAtMs: changedAtMs }
+        await superseded?.change(key, changedAtMs, ended)
       }
     }
     run.advance(topic, batch.length)
   }
+  totals.superseded += (await superseded?.end()) ?? 0
   return lasts
+}
+
+async function supersededCheck(
+  { deps: { projection }, findings }: Run,
+  model: ModelName,
+  partition: number,
+): Promise<SupersededCheck | undefined> {
+  if (!projection) return undefined
+  const position = await projection.position(model, partition)
+  return createSupersededCheck(projection, { model, partition, position, findings })
 }
 
 /** A purged record's last snapshot is a tombstone. */

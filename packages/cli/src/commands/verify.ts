@@ -58,7 +58,7 @@ async function verifyOffline(config: Config, context: CommandContext, onProgress
 function printReport(report: Report, { print, style }: CommandContext): void {
   const n = (value: number): string => value.toLocaleString('en-US')
   print(
-    `${n(report.changes)} changes of ${n(report.records)} records, ${n(report.snapshots)} snapshots, ${n(report.rows)} rows`,
+    `${n(report.changes)} changes of ${n(report.records)} records, ${n(report.snapshots)} snapshots, ${n(report.rows)} rows, ${n(report.superseded)} superseded versions`,
   )
   const failed = new Set(report.problems.map((p) => p.check))
   for (const [check, promise] of Object.entries(CHECKS)) {
