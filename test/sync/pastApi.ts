@@ -10,6 +10,9 @@ import { STREAMS, type StreamName } from './traits.ts'
 /** Copies that are compared: spread over the whole run. */
 const COPIES_MAX = 12
 
+/** Few to a page: listings of the past are read over several. */
+const PAGE = 20
+
 /** What the listings show as they are in the tables. */
 const SHOWN: Readonly<Record<StreamName, readonly string[]>> = {
   jobs: ['name', 'status', 'category'],
@@ -55,12 +58,12 @@ async function compareListing(
     .map(([key, text]) => ({ model: partsOf(key).model, row: JSON.parse(text) as TableRow }))
   // Before anything was observed there is no past to ask for.
   if (rows.length === 0) return []
-  const expected = rows.filter(({ model }) => model === stream).map(({ row }) => expectedOf(stream, row, rows))
-  const url = `/v1/ats/${stream}?as_of=${iso(atMs)}&include_deleted=true&page_size=250`
-  const response = await app.inject({ method: 'GET', url, headers: { 'x-integration-id': integration } })
-  const body = response.json() as { data?: { results: TableRow[] } }
-  if (body.data === undefined) return [`${url} answered ${response.statusCode}: ${response.body}`]
-  const shown = body.data.results.map((result) => shownOf(stream, result))
+  const tags = tagsOf(rows)
+  const expected = rows.filter(({ model }) => model === stream).map(({ row }) => expectedOf(stream, row, tags))
+  const url = `/v1/ats/${stream}?as_of=${iso(atMs)}&include_deleted=true&page_size=${PAGE}`
+  const results = await readPages(app, url, integration)
+  if (typeof results === 'string') return [results]
+  const shown = results.map((result) => shownOf(stream, result))
   const [wanted, got] = [expected.sort(), shown.sort()]
   const index = wanted.findIndex((one, i) => one !== got[i])
   if (index < 0 && wanted.length === got.length) return []
@@ -69,15 +72,29 @@ async function compareListing(
   ]
 }
 
+/** The results of all pages, or what an answer without results said. */
+async function readPages(app: FastifyInstance, url: string, integration: string): Promise<TableRow[] | string> {
+  const results: TableRow[] = []
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const page = cursor === '' ? url : `${url}&cursor=${encodeURIComponent(cursor)}`
+    const response = await app.inject({ method: 'GET', url: page, headers: { 'x-integration-id': integration } })
+    const { data } = response.json() as { data?: { results: TableRow[]; next: string | null } }
+    if (data === undefined) return `${page} answered ${response.statusCode}: ${response.body}`
+    results.push(...data.results)
+    cursor = data.next
+  }
+  return results
+}
+
 interface Known {
   readonly model: string
   readonly row: TableRow
 }
 
 /** A row as it should be shown, as text. */
-function expectedOf(stream: StreamName, row: TableRow, all: readonly Known[]): string {
+function expectedOf(stream: StreamName, row: TableRow, tags: ReadonlyMap<unknown, readonly string[]>): string {
   const fields = SHOWN[stream].map((name) => row[name])
-  return JSON.stringify([row['id'], timeOf(row), fields, stream === 'candidates' ? tagsOf(row, all) : []])
+  return JSON.stringify([row['id'], timeOf(row), fields, stream === 'candidates' ? (tags.get(row['id']) ?? []) : []])
 }
 
 function shownOf(stream: StreamName, result: TableRow): string {
@@ -88,12 +105,11 @@ function shownOf(stream: StreamName, result: TableRow): string {
 
 const timeOf = ({ remote_deleted_at: at }: TableRow): number | null => (at === null ? null : Date.parse(String(at)))
 
-/** Ids of the tags that a candidate has, and that are there. */
-function tagsOf({ id }: TableRow, all: readonly Known[]): string[] {
+/** Ids of the tags that candidates have, and that are there, by candidate. */
+function tagsOf(all: readonly Known[]): Map<unknown, string[]> {
   const alive = all.filter(({ row }) => !isDeleted(row))
-  const tags = new Set(alive.filter(({ model }) => model === 'tags').map(({ row }) => row['id']))
-  return alive
-    .filter(({ model, row }) => model === 'candidate-tags' && row['candidate_id'] === id && tags.has(row['tag_id']))
-    .map(({ row }) => String(row['tag_id']))
-    .sort()
+  const known = new Set(alive.filter(({ model }) => model === 'tags').map(({ row }) => row['id']))
+  const joins = alive.filter(({ model, row }) => model === 'candidate-tags' && known.has(row['tag_id']))
+  const byCandidate = Map.groupBy(joins, ({ row }) => row['candidate_id'])
+  return new Map([...byCandidate].map(([id, of]) => [id, of.map(({ row }) => String(row['tag_id'])).sort()]))
 }
