@@ -1,22 +1,14 @@
 import { createHash } from 'node:crypto'
-import {
-  isoExpression,
-  qualified,
-  type States,
-  selectList,
-  statesAsOf,
-  statesNow,
-  TABLES,
-  tableName,
-} from '@tidemark/projection'
+import { qualified, type States, statesAsOf, statesNow, TABLES, tableName } from '@tidemark/projection'
 import type { SqlStore } from '@tidemark/store'
 import { keysOfModel } from '../keyRange.ts'
 import { decodeCursor, encodeCursor, flag, integer, type Query } from '../params.ts'
 import { createWhere, type Where } from '../sql.ts'
+import { columnLists, type Row } from './columnLists.ts'
 import type { Endpoint } from './endpoints.ts'
 import { anyOf } from './filters.ts'
 import { rowsByKey } from './pastRows.ts'
-import type { Row } from './reader.ts'
+
 import { updatedAfter } from './updates.ts'
 
 export interface ListRequest {
@@ -61,13 +53,16 @@ async function currentPage({ store, schema, integrationId, endpoint, query }: Li
     const [at, id] = after.map((value) => where.param(String(value)))
     where.and(`(t.effective_changed_at, t.id) > (${at}::timestamptz, ${id})`)
   }
-  const rows = await store.query(
-    `select ${selectList(endpoint.model, columnsOf(endpoint))}, ${isoExpression('t.effective_changed_at')} as cursor_at
-from ${qualified(schema, tableName(endpoint.model))} t where ${where.text}
-order by t.effective_changed_at, t.id limit ${pageSize + 1}`,
+  const { columns, lists, rows } = columnLists(endpoint.model, [...columnsOf(endpoint), 'effective_changed_at'])
+  const [found] = await store.query<{ lists: unknown }>(
+    `select ${lists} as lists from (
+select ${columns} from ${qualified(schema, tableName(endpoint.model))} t where ${where.text}
+order by t.effective_changed_at, t.id limit ${pageSize + 1}) r`,
     where.params,
   )
-  return pageOf(rows, pageSize, (last) => encodeCursor(bound, [String(last['cursor_at']), String(last['id'])]))
+  const cursorOf = (last: Row): string =>
+    encodeCursor(bound, [String(last['effective_changed_at']), String(last['id'])])
+  return pageOf(rows(found?.lists), pageSize, cursorOf)
 }
 
 async function pastPage(request: ListRequest, asOf: string): Promise<ListPage> {
@@ -82,10 +77,10 @@ async function pastPage(request: ListRequest, asOf: string): Promise<ListPage> {
   updatedAfter(where, schema, endpoint, query, { states, time })
   const bound = fingerprint(endpoint.model, integrationId, query)
   const [after] = decodeCursor(query, bound, 1) ?? []
-  const columns = columnsOf(endpoint).filter((name) => name !== 'effective_changed_at')
   const rows = await rowsByKey({
     store,
-    select: `select ${selectList(endpoint.model, columns)} from ${states.from(endpoint.model, 't')}`,
+    from: states.from(endpoint.model, 't'),
+    lists: columnLists(endpoint.model, [...columnsOf(endpoint), 'record_key']),
     where,
     keys: qualified(schema, tableName(endpoint.model)),
     range: keysOfModel(integrationId, endpoint.model),
@@ -97,8 +92,11 @@ async function pastPage(request: ListRequest, asOf: string): Promise<ListPage> {
   return pageOf(rows, pageSize, (last) => encodeCursor(bound, [String(last['record_key'])]))
 }
 
-const columnsOf = ({ model }: Endpoint): string[] =>
-  TABLES[model].columns.map(({ name }) => name).filter((name) => name !== 'remote_data')
+/** What is shown of a record, but for its raw data, which nobody asks for here. */
+const columnsOf = ({ model }: Endpoint): string[] => [
+  ...['id', 'remote_id', 'changed_at'],
+  ...TABLES[model].fields.map(({ name }) => name).filter((name) => name !== 'remote_data'),
+]
 
 function pageOf(rows: readonly Row[], pageSize: number, cursorOf: (last: Row) => string): ListPage {
   const page = rows.slice(0, pageSize)

@@ -1,12 +1,14 @@
 import type { SqlStore } from '@tidemark/store'
 import type { KeyRange } from '../keyRange.ts'
 import type { Where } from '../sql.ts'
-import type { Row } from './reader.ts'
+import type { ColumnLists, Row } from './columnLists.ts'
 
 export interface KeyedRows {
   readonly store: SqlStore
-  /** `select … from … t`, with the column `record_key`. */
-  readonly select: string
+  /** What is selected from, under the alias `t`. */
+  readonly from: string
+  /** What is read of it, with the column `record_key`. */
+  readonly lists: ColumnLists
   readonly where: Where
   /** The table that has one row for each record that ever was. */
   readonly keys: string
@@ -27,18 +29,19 @@ const PASS = { perRow: 2, growth: 8 } as const
  * a time, and more of them when a part gives too few.
  */
 export async function rowsByKey(input: KeyedRows): Promise<Row[]> {
-  const { store, select, where, range, after, limit, inOnePass } = input
+  const { store, lists, where, range, after, limit, inOnePass } = input
   const [from, to] = [`$${where.params.length + 1}`, `$${where.params.length + 2}`]
   const rows: Row[] = []
   let begin = after ?? range.after
   for (let records = limit * PASS.perRow; ; records *= PASS.growth) {
     const last = inOnePass ? undefined : await keyAfter(input, begin, records)
-    const found = await store.query(
-      `${select} where ${where.text} and t.record_key > ${from} and t.record_key ${last === undefined ? '<' : '<='} ${to}
-order by t.record_key limit ${limit - rows.length}`,
+    const [found] = await store.query<{ lists: unknown }>(
+      `select ${lists.lists} as lists from (select ${lists.columns} from ${input.from}
+where ${where.text} and t.record_key > ${from} and t.record_key ${last === undefined ? '<' : '<='} ${to}
+order by t.record_key limit ${limit - rows.length}) r`,
       [...where.params, begin, last ?? range.before],
     )
-    rows.push(...found)
+    rows.push(...lists.rows(found?.lists))
     if (last === undefined || rows.length >= limit) return rows
     begin = last
   }

@@ -1,10 +1,10 @@
 import type { ModelName } from '@tidemark/model'
-import { ident, selectList, statesAsOf, statesNow } from '@tidemark/projection'
-import type { SqlStore } from '@tidemark/store'
+import { ident, statesAsOf, statesNow } from '@tidemark/projection'
+import type { SqlStore, SqlValue } from '@tidemark/store'
 import { allowsModel, type Scope } from '../auth.ts'
+import { columnLists, type Row } from './columnLists.ts'
 
-/** A row whose values are JSON-ready: times as ISO text, numbers as numbers, nested values as JSON. */
-export type Row = Readonly<Record<string, unknown>>
+export type { Row }
 
 /** Reads linked rows of one integration for a whole page at once. */
 export interface Reader {
@@ -36,7 +36,7 @@ interface Wanted extends ReadOptions {
 }
 
 /**
- * Reads that are asked for in one turn of the event loop go to the database as one statement, each as a list of JSON rows: seven
+ * Reads that are asked for in one turn of the event loop go to the database as one statement: seven
  * statements of their own cost this process more than the database needs to carry them out.
  */
 export function createReader(input: ReaderInput): Reader {
@@ -66,21 +66,35 @@ export function createReader(input: ReaderInput): Reader {
 }
 
 async function read({ store, schema, integrationId, asOf }: ReaderInput, wanted: readonly Wanted[]): Promise<Row[][]> {
-  const time = asOf === undefined ? [] : [asOf]
+  const parameters: SqlValue[] = asOf === undefined ? [integrationId] : [integrationId, asOf]
+  const place = placeholders(parameters)
   const states = asOf === undefined ? statesNow(schema) : statesAsOf(schema, '$2::timestamptz')
-  const parts = wanted.map(({ model, column, columns, deleted }, i) => {
-    const select = selectList(model, [...columns, 'id', column])
+  const lists = wanted.map(({ model, column, columns }) => columnLists(model, [...columns, 'id', column]))
+  const parts = wanted.map(({ model, column, values, deleted }, i) => {
     const alive = deleted ? '' : ' and t.remote_deleted_at is null'
-    const values = `$${i + 2 + time.length}::text[]`
-    return `select ${i} as part, coalesce(json_agg(r), '[]') as rows from (
-select ${select} from ${states.from(model, 't')}
-where t.integration_id = $1 and t.${ident(column)} = any(${values}) and ${states.holds('t')}${alive} order by t.id) r`
+    return `select ${i} as part, ${lists[i]?.lists} as lists from (
+select ${lists[i]?.columns} from ${states.from(model, 't')}
+where t.integration_id = $1 and t.${ident(column)} = any(${place(values)}::text[]) and ${states.holds('t')}${alive} order by t.id) r`
   })
-  const parameters = [integrationId, ...time, ...wanted.map(({ values }) => values)]
-  const lists = await store.query<{ part: number; rows: Row[] }>(parts.join('\nunion all\n'), parameters)
-  const byPart = new Map(lists.map(({ part, rows }) => [part, rows]))
-  return wanted.map((_, i) => byPart.get(i) ?? [])
+  const found = await store.query<{ part: number; lists: unknown }>(parts.join('\nunion all\n'), parameters)
+  const byPart = new Map(found.map(({ part, lists }) => [part, lists]))
+  return lists.map((list, i) => list.rows(byPart.get(i)))
 }
+
+/** Gives lists their placeholders among the parameters. Equal ones share one: to write a list costs more than to compare it. */
+function placeholders(parameters: SqlValue[]): (values: readonly string[]) => string {
+  const known: { readonly values: readonly string[]; readonly place: string }[] = []
+  return (values) => {
+    const same = known.find((one) => isSame(one.values, values))
+    if (same) return same.place
+    const place = `$${parameters.push(values)}`
+    known.push({ values, place })
+    return place
+  }
+}
+
+const isSame = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((value, i) => value === b[i])
 
 export function groupBy(rows: readonly Row[], column: string): Map<unknown, Row[]> {
   const groups = new Map<unknown, Row[]>()
