@@ -120,6 +120,17 @@ export interface WebhookReading {
 export type WebhookEffect =
   /** These streams of the integration have changed. */
   | { readonly kind: 'fetch'; readonly streams: readonly StreamName[]; readonly unknownModels: readonly string[] }
+  /**
+   * These records may have changed: the event is a hint, they are read one by one ({@link Source.pointReads} must read their model). What
+   * is found is observed; what is not there is deleted, with the event as evidence.
+   */
+  | {
+      readonly kind: 'read'
+      readonly model: ModelName
+      readonly remoteKeys: readonly string[]
+      /** What the event says of the records beyond "look": they are blanked (if there), or went into the record of this remote key (if not there). */
+      readonly meaning?: { readonly kind: 'anonymized' } | { readonly kind: 'merged'; readonly intoRemoteKey: string }
+    }
   /** The event itself carries records. */
   | { readonly kind: 'records'; readonly mapped: Mapped }
   /** The life of an integration at the provider. */

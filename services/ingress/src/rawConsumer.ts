@@ -13,6 +13,7 @@ import { countObserved, type NamedSource } from './fetchStream.ts'
 import { adoptionEvent, type Integrations } from './integrations.ts'
 import { deadLetterRecord, observe } from './observe.ts'
 import { isUsableIntegrationId } from './raw.ts'
+import type { RecordReads } from './recordReads.ts'
 import type { IngressState } from './state.ts'
 import type { SyncLog } from './syncLog.ts'
 import type { Syncs } from './syncs.ts'
@@ -28,6 +29,7 @@ export interface RawConsumerDeps {
   readonly syncLog: SyncLog
   readonly syncs: Syncs
   readonly integrations: Integrations
+  readonly reads: Pick<RecordReads, 'ask'>
 }
 
 /** How far back repeated webhooks are looked for at the start. */
@@ -120,6 +122,8 @@ export class RawConsumer {
     switch (effect.kind) {
       case 'fetch':
         return await this.#actOnFetch(stored, reading, effect)
+      case 'read':
+        return await this.#actOnRead(stored, reading, effect)
       case 'records':
         return await this.#actOnRecords(stored, reading, effect)
       case 'integration':
@@ -140,12 +144,9 @@ export class RawConsumer {
     }
   }
 
-  async #actOnFetch(
-    { from, position, raw }: Stored,
-    reading: WebhookReading,
-    effect: WebhookEffect & { kind: 'fetch' },
-  ): Promise<void> {
-    const { integrations, syncs, logger } = this.#deps
+  async #actOnFetch(stored: Stored, reading: WebhookReading, effect: WebhookEffect & { kind: 'fetch' }): Promise<void> {
+    const { from, position } = stored
+    const { syncs, logger } = this.#deps
     const { integrationId: id, eventName, eventId } = reading
     if (effect.unknownModels.length > 0) {
       this.#count(from.name, 'unknown_model', effect.unknownModels.length)
@@ -153,16 +154,7 @@ export class RawConsumer {
       logger.info({ source: from.name, integration_id: id, models }, 'webhook names models that have no stream')
     }
     if (id === null || effect.streams.length === 0) return
-    if (!integrations.isLive(id, from.name)) {
-      const adopted =
-        !integrations.isDeleted(id) &&
-        (await integrations.adopt(id, from, adoptionEvent(from.name, id, eventName, raw.received_at)))
-      if (!adopted) {
-        this.#count(from.name, 'unknown_integration')
-        logger.warn({ source: from.name, integration_id: id }, 'webhook of an integration that is not read')
-        return
-      }
-    }
+    if (!(await this.#isRead(stored, reading))) return
     const ask = {
       source: from.name,
       integrationId: id,
@@ -171,6 +163,24 @@ export class RawConsumer {
       reason: 'webhook',
     } as const
     syncs.ask({ ...ask, trigger: { eventName, eventId }, hold: position })
+  }
+
+  async #actOnRead(stored: Stored, reading: WebhookReading, effect: WebhookEffect & { kind: 'read' }): Promise<void> {
+    const { from, position } = stored
+    const { integrationId, eventName, eventId } = reading
+    if (integrationId === null || !(await this.#isRead(stored, reading))) return
+    await this.#deps.reads.ask({ from, integrationId, effect, trigger: { eventName, eventId }, hold: position })
+  }
+
+  /** Whether the integration a webhook names is one that is read; one that nobody knew is adopted where the source allows it. */
+  async #isRead({ from, raw }: Stored, { integrationId: id, eventName }: WebhookReading): Promise<boolean> {
+    const { integrations, logger } = this.#deps
+    if (id !== null && integrations.isLive(id, from.name)) return true
+    const adoption = adoptionEvent(from.name, id ?? '', eventName, raw.received_at)
+    if (id !== null && !integrations.isDeleted(id) && (await integrations.adopt(id, from, adoption))) return true
+    this.#count(from.name, 'unknown_integration')
+    logger.warn({ source: from.name, integration_id: id }, 'webhook of an integration that is not read')
+    return false
   }
 
   async #actOnRecords(

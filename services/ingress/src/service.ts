@@ -12,6 +12,7 @@ import { endLeftoverRuns } from './leftoverRuns.ts'
 import { createPace } from './pace.ts'
 import { RawConsumer } from './rawConsumer.ts'
 import { createWebhookReceiver, type WebhookReceiver } from './receiver.ts'
+import { RecordReads } from './recordReads.ts'
 import { IngressState } from './state.ts'
 import { type IntegrationStatus, statusOf } from './status.ts'
 import { SweepCoordinator, type SweepDeps } from './sweeps/coordinator.ts'
@@ -80,6 +81,7 @@ export function createIngress(deps: IngressDeps): Ingress {
   const askAgain: SweepDeps['askAgain'] = ({ name }, integrationId, stream) =>
     void syncs.ask({ source: name, integrationId, streams: [stream], full: true, reason: 'schedule' })
   const sweeps = new SweepCoordinator({ ...base, integrations, askAgain, ...guardOf(deps) }, stopping.signal)
+  const reads = new RecordReads(base, stopping.signal)
   const commands = new CommandConsumer({ ...base, syncs, integrations, sweeps }, stopping.signal)
   const done = Promise.withResolvers<void>()
   // Whoever wants to know asks `done`; nobody asking is no crash.
@@ -120,13 +122,13 @@ export function createIngress(deps: IngressDeps): Ingress {
       showWatermarks(integrations, state, metrics)
       const rawOffsets = await startOffsets(log, INGRESS_GROUP, RAW_TOPIC, partitions)
       const commandOffsets = await startOffsets(log, INGRESS_GROUP, COMMANDS_TOPIC, partitions)
-      const raws = await RawConsumer.open({ ...base, syncs, integrations }, rawOffsets)
+      const raws = await RawConsumer.open({ ...base, syncs, integrations, reads }, rawOffsets)
       await endLeftoverRuns(base, commandOffsets)
       if (stopping.signal.aborted) return
       for (const { id, source } of integrations.list()) integrations.catchUp(id, source)
       const webhooks: PartitionWork = {
         handle: (partition, record) => raws.handle(partition, record),
-        lowestHold: (partition) => syncs.lowestHold(partition),
+        lowestHold: (partition) => lowestOf(syncs.lowestHold(partition), reads.lowestHold(partition)),
       }
       for (const [partition, offset] of rawOffsets.entries()) run(RAW_TOPIC, partition, offset, webhooks)
       for (const [partition, offset] of commandOffsets.entries()) run(COMMANDS_TOPIC, partition, offset, commands)
@@ -142,6 +144,7 @@ export function createIngress(deps: IngressDeps): Ingress {
         await Promise.all(loops)
         await syncs.stop()
         await sweeps.idle()
+        await reads.idle()
         await syncLog.idle()
         done.resolve()
       })()
@@ -166,6 +169,11 @@ const PROCESSOR_GROUP = 'diff-processor'
 const FETCH_TIMEOUT_MS = 12 * 3_600_000
 
 const guardOf = ({ guard }: IngressDeps): { readonly guard?: SweepGuard } => (guard === undefined ? {} : { guard })
+
+const lowestOf = (...offsets: readonly (number | undefined)[]): number | undefined => {
+  const known = offsets.filter((offset) => offset !== undefined)
+  return known.length === 0 ? undefined : Math.min(...known)
+}
 
 interface PartitionWork {
   handle(partition: number, record: LogRecord): Promise<void>

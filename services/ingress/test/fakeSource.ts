@@ -125,6 +125,8 @@ export class FakeSource implements Source {
   }
 }
 
+type ReadMeaning = NonNullable<(WebhookEffect & { kind: 'read' })['meaning']>
+
 function effectOf(body: Record<string, unknown>): WebhookEffect {
   switch (body['type']) {
     case 'changed':
@@ -139,6 +141,11 @@ function effectOf(body: Record<string, unknown>): WebhookEffect {
       return { kind: 'integration', event: body['type'], state: 'ACTIVE' }
     case 'synced':
       return { kind: 'provider_sync', state: 'SUCCEEDED', startedAtMs: null }
+    case 'read':
+      return {
+        ...{ kind: 'read', model: 'tags', remoteKeys: body['keys'] as string[] },
+        ...(body['meaning'] ? { meaning: body['meaning'] as ReadMeaning } : {}),
+      }
     case 'records':
       return { kind: 'records', mapped: pageOf('tags', body['ids'] as string[]).mapped }
     default:

@@ -23,12 +23,12 @@ import {
 import type { Logger, Metrics } from '@tidemark/telemetry'
 import type { NamedSource } from '../fetchStream.ts'
 import type { Integrations } from '../integrations.ts'
+import { confirmByPointReads } from '../pointReads.ts'
 import type { IngressState } from '../state.ts'
 import type { SyncLog } from '../syncLog.ts'
 import { AnswerGroups, type Answers } from './answers.ts'
 import { controlRecords } from './controls.ts'
 import { DEFAULT_GUARD, isHeld, type SweepGuard } from './guard.ts'
-import { confirmByPointReads } from './pointReads.ts'
 import type { HeldSweep, SweepDetails, SweptRun } from './sweepState.ts'
 
 export interface SweepDeps {

@@ -2,10 +2,10 @@ import type { Clock } from '@tidemark/base'
 import type { Codec } from '@tidemark/codec'
 import type { ChildList, MappedRecord, PointRead } from '@tidemark/connector'
 import type { EventLog } from '@tidemark/log'
-import { childModels, type ModelName, parseRecordKey } from '@tidemark/model'
+import { childModels, type ModelName, type ObservationCause, parseRecordKey, type RawPosition } from '@tidemark/model'
 import type { Logger, Metrics } from '@tidemark/telemetry'
-import { countObserved, type NamedSource, storePage } from '../fetchStream.ts'
-import { observe } from '../observe.ts'
+import { countObserved, type NamedSource, storePage } from './fetchStream.ts'
+import { observe } from './observe.ts'
 
 export interface PointReadDeps {
   readonly log: EventLog
@@ -55,15 +55,34 @@ export async function confirmByPointReads(
 }
 
 async function observeAnswer(deps: PointReadDeps, suspects: Suspects, answer: PointRead): Promise<void> {
-  const { log, codec, partitions, metrics } = deps
   const { from, integrationId, model, stream, syncId, causeKind, confirmedBy } = suspects
   const cause = {
     ...{ kind: causeKind, sync_id: syncId, event_name: 'point_read', event_id: null },
     ...{ actor: confirmedBy, evidence: null },
   }
   const { raw } = await storePage(deps, from, { integrationId, stream }, answer, cause)
+  const became = (absent: PointRead['absent'][number]): MappedRecord => absence(model, absent, answer)
+  await observeAbsences(deps, { from, integrationId, model, cause, raw }, answer, became)
+}
+
+/** What absences are observed under. */
+export interface AbsenceContext {
+  readonly from: NamedSource
+  readonly integrationId: string
+  readonly model: ModelName
+  readonly cause: Omit<ObservationCause, 'raw'>
+}
+
+/** Observes what an answer shows to be absent, as what `became` says of it, and its children as gone with it. */
+export async function observeAbsences(
+  deps: Omit<PointReadDeps, 'clock'>,
+  { from, integrationId, model, cause, raw }: AbsenceContext & { readonly raw: RawPosition },
+  answer: PointRead,
+  became: (absent: PointRead['absent'][number]) => MappedRecord,
+): Promise<void> {
   if (answer.absent.length === 0) return
-  const records = answer.absent.map((absent) => absence(model, absent, answer))
+  const { log, codec, partitions, metrics } = deps
+  const records = answer.absent.map(became)
   const childLists = answer.absent.flatMap(({ remoteKey }) => noChildren(model, remoteKey))
   const sighting = {
     source: from.name,
