@@ -111,14 +111,3 @@ export function answerInvalid(route: string, problem: string, cause?: unknown): 
     cause,
   })
 }
-
-/** A request that got no whole answer: refused, cut, timed out. */
-export function connectionFailed(route: string, cause: unknown): TidemarkError {
-  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? ` (${String(cause.code)})` : ''
-  const message = cause instanceof Error && cause.message !== '' ? cause.message : 'no answer'
-  return new TidemarkError(
-    'PROVIDER_UNAVAILABLE',
-    `${route}: ${message}${code}. It is tried again; check base_url and the network if it repeats.`,
-    { cause },
-  )
-}

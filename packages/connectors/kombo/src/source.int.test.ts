@@ -1,10 +1,10 @@
 import { seededRandom } from '@tidemark/base'
 import type { FetchOptions, Page, PointRead, Source } from '@tidemark/connector'
 import { drive } from '@tidemark/connector/contract'
+import { HTTP_LIMITS } from '@tidemark/connector/http'
 import { ManualClock } from '@tidemark/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type FakeKombo, failure, page, type Scripted, startFakeKombo } from '../test/fakeKombo.ts'
-import { CLIENT_LIMITS } from './client.ts'
 import { createSource } from './source.ts'
 
 const START = Date.parse('2026-03-01T09:00:00.000Z')
@@ -20,7 +20,7 @@ beforeEach(async () => {
     { baseUrl: fake.baseUrl, apiKey: 'key', webhookSecret: 's', integrations: ['join:abc'] },
     { clock, random: seededRandom(7) },
     {
-      client: { ...CLIENT_LIMITS, bodyBytesMax: 20_000, idleTimeoutMs: 5000 },
+      client: { ...HTTP_LIMITS, bodyBytesMax: 20_000, idleTimeoutMs: 5000 },
       cursor: { pagesMax: 5, emptyPagesMax: 3 },
     },
   )

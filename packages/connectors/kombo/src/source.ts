@@ -1,5 +1,6 @@
 import type { ConnectorDeps, FetchOptions, Page, Source } from '@tidemark/connector'
-import { CLIENT_LIMITS, type ClientLimits, KomboClient, type ListAnswer } from './client.ts'
+import { HTTP_LIMITS, type HttpLimits } from '@tidemark/connector/http'
+import { KomboClient, type ListAnswer } from './client.ts'
 import { CURSOR_LIMITS, CursorGuard, type CursorLimits, updatedAfterParam } from './cursor.ts'
 import { isKomboStream, STREAM_MODELS } from './mapping.ts'
 import type { KomboOptions } from './options.ts'
@@ -11,7 +12,7 @@ import { integrationOf, readWebhook, verify } from './webhook.ts'
 const PAGE_SIZE = 250
 
 export interface KomboLimits {
-  readonly client: ClientLimits
+  readonly client: HttpLimits
   readonly cursor: CursorLimits
 }
 
@@ -19,7 +20,7 @@ export interface KomboLimits {
 export function createSource(
   options: KomboOptions,
   deps: ConnectorDeps,
-  limits: KomboLimits = { client: CLIENT_LIMITS, cursor: CURSOR_LIMITS },
+  limits: KomboLimits = { client: HTTP_LIMITS, cursor: CURSOR_LIMITS },
 ): Source {
   const client = new KomboClient(options, deps, limits.client)
   return {
