@@ -117,6 +117,14 @@ export interface WebhookReading {
   readonly effects: readonly WebhookEffect[]
 }
 
+/** A run in which a provider sends records by itself, an event each. */
+export interface PushedRun {
+  readonly id: string
+  readonly stream: StreamName
+  /** Everything that there is of the stream is sent: what a run that ended well did not have is gone. */
+  readonly isComplete: boolean
+}
+
 export type WebhookEffect =
   /** These streams of the integration have changed. */
   | { readonly kind: 'fetch'; readonly streams: readonly StreamName[]; readonly unknownModels: readonly string[] }
@@ -132,7 +140,18 @@ export type WebhookEffect =
       readonly meaning?: { readonly kind: 'anonymized' } | { readonly kind: 'merged'; readonly intoRemoteKey: string }
     }
   /** The event itself carries records. */
-  | { readonly kind: 'records'; readonly mapped: Mapped }
+  | { readonly kind: 'records'; readonly mapped: Mapped; readonly run?: PushedRun }
+  /** A run in which the provider sent records by itself is over. */
+  | {
+      readonly kind: 'pushed_run'
+      readonly run: PushedRun
+      readonly outcome: 'complete' | 'failed'
+      /** Events with records that the run sent and saw acknowledged; null when its counters do not agree: it then says nothing about what is gone. */
+      readonly events: number | null
+      /** When the provider began to read; null when it does not say. */
+      readonly startedAtMs: number | null
+      readonly message: string | null
+    }
   /** The life of an integration at the provider. */
   | {
       readonly kind: 'integration'
@@ -162,8 +181,15 @@ export interface Source {
   /** True when more integrations may appear by webhook. */
   readonly acceptsNewIntegrations: boolean
   readonly streams: readonly StreamName[]
+  /**
+   * True when the provider sends records by itself. A fetch then asks it for a complete run and is one page that says so (`notOffered`); what
+   * has changed needs no asking.
+   */
+  readonly pushes?: boolean
   /** Models each stream is the origin of. */
   readonly modelsOf: (stream: StreamName) => readonly ModelName[]
+  /** Models whose absence from a complete listing of the stream means that they are gone; absent: all of {@link modelsOf}. */
+  readonly sweptModelsOf?: (stream: StreamName) => readonly ModelName[]
   /**
    * `stable`: a record that exists throughout is on one of the pages, whatever changes meanwhile. `shifting`: it may be missed (page numbers,
    * or cursors that may hide them), so what a listing of several pages lacks is a suspicion, to be confirmed before it is deleted.

@@ -10,6 +10,7 @@ export type {
   PointRead,
   PointReadOptions,
   PointReads,
+  PushedRun,
   Source,
   StreamName,
   WebhookEffect,

@@ -50,7 +50,8 @@ export class Integrations {
     const isNew = (stream: string): boolean => this.#deps.state.watermark(id, stream) === undefined
     const fresh = source.streams.filter(isNew)
     const known = source.streams.filter((stream) => !isNew(stream))
-    if (known.length > 0) this.#deps.syncs.ask({ ...base, streams: known, full: false, reason: 'restart' })
+    if (known.length > 0 && source.pushes !== true)
+      this.#deps.syncs.ask({ ...base, streams: known, full: false, reason: 'restart' })
     if (fresh.length > 0) this.#deps.syncs.ask({ ...base, streams: fresh, full: true, reason: 'first' })
   }
 

@@ -12,6 +12,7 @@ import { Deduper } from './dedupe.ts'
 import { countObserved, type NamedSource } from './fetchStream.ts'
 import { adoptionEvent, type Integrations } from './integrations.ts'
 import { deadLetterRecord, observe } from './observe.ts'
+import type { PushedRuns } from './pushedRuns.ts'
 import { isUsableIntegrationId } from './raw.ts'
 import type { RecordReads } from './recordReads.ts'
 import type { IngressState } from './state.ts'
@@ -30,6 +31,7 @@ export interface RawConsumerDeps {
   readonly syncs: Syncs
   readonly integrations: Integrations
   readonly reads: Pick<RecordReads, 'ask'>
+  readonly pushed: PushedRuns
 }
 
 /** How far back repeated webhooks are looked for at the start. */
@@ -126,6 +128,11 @@ export class RawConsumer {
         return await this.#actOnRead(stored, reading, effect)
       case 'records':
         return await this.#actOnRecords(stored, reading, effect)
+      case 'pushed_run': {
+        const { integrationId } = reading
+        if (integrationId === null || !(await this.#isRead(stored, reading))) return
+        return await this.#deps.pushed.end(stored.from, integrationId, effect)
+      }
       case 'integration':
         return await this.#actOnIntegration(stored, reading, effect)
       case 'provider_sync': {
@@ -184,25 +191,24 @@ export class RawConsumer {
   }
 
   async #actOnRecords(
-    { from, position, raw }: Stored,
+    stored: Stored,
     reading: WebhookReading,
-    effect: WebhookEffect & { kind: 'records' },
+    { mapped, run }: WebhookEffect & { kind: 'records' },
   ): Promise<void> {
-    const { log, codec, partitions, metrics } = this.#deps
-    const integrationId = reading.integrationId
-    if (integrationId === null || !this.#deps.integrations.isLive(integrationId, from.name)) {
-      this.#count(from.name, 'unknown_integration')
-      return
-    }
-    const { appends, tally, deadLetters } = observe(codec, partitions, effect.mapped, {
+    const { from, position, raw } = stored
+    const { log, codec, partitions, metrics, pushed } = this.#deps
+    const { integrationId } = reading
+    if (integrationId === null || !(await this.#isRead(stored, reading))) return
+    if (run) await pushed.begin(from, integrationId, run)
+    const { appends, tally, deadLetters, unread } = observe(codec, partitions, mapped, {
       source: from.name,
       integrationId,
       // The provider read the record before it sent the webhook; when, it does not say.
       fetchStartedAtMs: raw.received_at,
       observedAtMs: raw.received_at,
       cause: {
-        kind: 'webhook',
-        sync_id: null,
+        kind: run?.isComplete ? 'full_sync' : 'webhook',
+        sync_id: run?.id ?? null,
         event_name: reading.eventName,
         event_id: reading.eventId,
         actor: null,
@@ -212,6 +218,7 @@ export class RawConsumer {
     })
     if (appends.length > 0) await log.append(appends)
     countObserved(metrics, integrationId, tally, deadLetters)
+    if (run) pushed.seen(integrationId, run, mapped, tally, unread)
   }
 
   async #actOnIntegration(

@@ -18,7 +18,7 @@ export type Outcome = 'SUCCEEDED' | 'FAILED' | 'CANCELLED' | 'TIMED_OUT' | 'AUTH
 export type RunState = Outcome | 'PARTIALLY_FAILED'
 
 /** Why a run began. */
-export type RunReason = 'first' | 'schedule' | 'request' | 'webhook' | 'restart' | 'retry'
+export type RunReason = 'first' | 'schedule' | 'request' | 'webhook' | 'restart' | 'retry' | 'provider'
 
 export interface RunSpec {
   readonly id: string

@@ -10,6 +10,7 @@ import type { NamedSource } from './fetchStream.ts'
 import { Integrations } from './integrations.ts'
 import { endLeftoverRuns } from './leftoverRuns.ts'
 import { createPace } from './pace.ts'
+import { PushedRuns } from './pushedRuns.ts'
 import { RawConsumer } from './rawConsumer.ts'
 import { createWebhookReceiver, type WebhookReceiver } from './receiver.ts'
 import { RecordReads } from './recordReads.ts'
@@ -122,7 +123,10 @@ export function createIngress(deps: IngressDeps): Ingress {
       showWatermarks(integrations, state, metrics)
       const rawOffsets = await startOffsets(log, INGRESS_GROUP, RAW_TOPIC, partitions)
       const commandOffsets = await startOffsets(log, INGRESS_GROUP, COMMANDS_TOPIC, partitions)
-      const raws = await RawConsumer.open({ ...base, syncs, integrations, reads }, rawOffsets)
+      const raws = await RawConsumer.open(
+        { ...base, syncs, integrations, reads, pushed: new PushedRuns(base) },
+        rawOffsets,
+      )
       await endLeftoverRuns(base, commandOffsets)
       if (stopping.signal.aborted) return
       for (const { id, source } of integrations.list()) integrations.catchUp(id, source)

@@ -42,10 +42,10 @@ function askForIntegration({ clock, state, syncs }: TimetableDeps, integrationId
     if (view !== undefined && view.state !== 'idle') continue
     const due = nextDue(state, from, integrationId, stream, view?.endedAtMs ?? null)
     if (due === null) continue
-    const isFresh = now - (state.watermark(integrationId, stream) ?? 0) <= FRESH_MS
+    const isFresh = source.pushes === true || now - (state.watermark(integrationId, stream) ?? 0) <= FRESH_MS
     // Each complete pass is a run of its own: one listing that fails does not keep the others from being swept.
     if (now >= due.fullAtMs && isFresh) syncs.ask({ ...ask, streams: [stream], full: true })
-    else if (now >= Math.min(due.fullAtMs, due.deltaAtMs)) changed.push(stream)
+    else if (source.pushes !== true && now >= Math.min(due.fullAtMs, due.deltaAtMs)) changed.push(stream)
   }
   if (changed.length > 0) syncs.ask({ ...ask, streams: changed, full: false })
 }

@@ -6,6 +6,7 @@ import type {
   MappedRecord,
   Page,
   PointReads,
+  PushedRun,
   Source,
   WebhookEffect,
   WebhookReading,
@@ -77,6 +78,7 @@ export class FakeSource implements Source {
   /** How its listings page. */
   paging: 'stable' | 'shifting' = 'stable'
   pointReads: PointReads | null = null
+  pushes = false
 
   pagingOf = (): 'stable' | 'shifting' => this.paging
 
@@ -147,7 +149,19 @@ function effectOf(body: Record<string, unknown>): WebhookEffect {
         ...(body['meaning'] ? { meaning: body['meaning'] as ReadMeaning } : {}),
       }
     case 'records':
-      return { kind: 'records', mapped: pageOf('tags', body['ids'] as string[]).mapped }
+      return {
+        ...{ kind: 'records', mapped: pageOf('tags', body['ids'] as string[]).mapped },
+        ...(body['run'] ? { run: body['run'] as PushedRun } : {}),
+      }
+    case 'run_over':
+      return {
+        ...{ kind: 'pushed_run', run: body['run'] as PushedRun, outcome: body['outcome'] as 'complete' | 'failed' },
+        ...{
+          events: (body['events'] as number | undefined) ?? null,
+          startedAtMs: (body['at'] as number | undefined) ?? null,
+          message: null,
+        },
+      }
     default:
       return { kind: 'ignored', reason: 'no meaning' }
   }

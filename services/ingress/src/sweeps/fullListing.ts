@@ -35,8 +35,8 @@ interface Scope {
 }
 
 /** Models of a stream whose complete listing tells what is gone. Children are told by their parent's lists, and go with it. */
-export const sweptModels = (source: Pick<Source, 'modelsOf'>, stream: string): ModelName[] =>
-  source.modelsOf(stream).filter((model) => PARENT_MODEL[model] === undefined)
+export const sweptModels = (source: Pick<Source, 'modelsOf' | 'sweptModelsOf'>, stream: string): ModelName[] =>
+  (source.sweptModelsOf ?? source.modelsOf)(stream).filter((model) => PARENT_MODEL[model] === undefined)
 
 /**
  * A complete listing under way: it begins with sweep_begin on every partition, before the first page is asked for, takes note of what could not be
