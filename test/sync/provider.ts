@@ -104,6 +104,8 @@ export class Provider implements Source {
     return this.listings.find(isIt)
   }
 
+  checkAccess: Source['checkAccess'] = async () => []
+
   async close(): Promise<void> {
     this.between = async () => undefined
   }

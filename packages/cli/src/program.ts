@@ -5,6 +5,7 @@ import type { SecureRandom } from './apiKey.ts'
 import { ApiError, type Target } from './client.ts'
 import { createStyle, type Style, wantsColor } from './colors.ts'
 import { type ApiKeyFlags, apiKeyCommand } from './commands/apiKey.ts'
+import { type CheckFlags, checkCommand } from './commands/check.ts'
 import { diffCommand } from './commands/diff.ts'
 import { type ExportFlags, exportCommand } from './commands/export.ts'
 import { heldCommand } from './commands/held.ts'
@@ -194,6 +195,14 @@ function createProgram(context: CommandContext, done: (code: number) => void): C
         const flags = (own as Command).optsWithGlobals()
         done(await heldCommand(context, targetOf(flags), { decision, integration, model }, flags))
       },
+    )
+
+  add('check', 'ask the providers what the configured credentials may read, model by model')
+    .argument('[source]', 'name of a source in the configuration (default all)')
+    .option('--integration <id>', 'this integration instead of the configured ones')
+    .option('--json', 'print JSON')
+    .action(async (source: string | undefined, flags: CommonFlags & CheckFlags) =>
+      done(await checkCommand(context, configOf(flags), source, flags)),
     )
 
   program

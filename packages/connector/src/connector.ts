@@ -107,6 +107,16 @@ export interface PointReads {
   read(options: PointReadOptions): AsyncIterable<PointRead>
 }
 
+/** What the credentials of a source allow of one model. */
+export interface AccessCheck {
+  readonly model: ModelName
+  readonly ok: boolean
+  /** The provider's name of the permission that is missing; null when none is, or it does not say. */
+  readonly missing: string | null
+  /** What was found and what to do about it; null when all is well. */
+  readonly message: string | null
+}
+
 /** What a verified webhook asks for. */
 export interface WebhookReading {
   /** The provider's event id, for deduplication; null when it has none. */
@@ -209,6 +219,11 @@ export interface Source {
    * anything): a fetch that was cut short never looks complete.
    */
   fetch(options: FetchOptions): AsyncIterable<Page>
+  /**
+   * Asks the provider for as little as possible of each model, and says which may be read. Throws where that cannot be told: the provider is
+   * away (PROVIDER_UNAVAILABLE), or refuses the credentials altogether (PROVIDER_AUTHENTICATION).
+   */
+  checkAccess(options: Pick<FetchOptions, 'integrationId' | 'signal' | 'onRetry'>): Promise<readonly AccessCheck[]>
   close(): Promise<void>
 }
 

@@ -122,6 +122,11 @@ export class FakeSource implements Source {
     }
   }
 
+  checkAccess: Source['checkAccess'] = async () =>
+    this.streams
+      .flatMap((stream) => this.modelsOf(stream))
+      .map((model) => ({ model, ok: true, missing: null, message: null }))
+
   async close(): Promise<void> {
     this.#inFlight = new Map()
   }

@@ -1,5 +1,6 @@
 import type { ConnectorDeps, FetchOptions, Page, Source } from '@tidemark/connector'
 import { HTTP_LIMITS, type HttpLimits } from '@tidemark/connector/http'
+import { checkAccess } from './check.ts'
 import { KomboClient, type ListAnswer } from './client.ts'
 import { CURSOR_LIMITS, CursorGuard, type CursorLimits, updatedAfterParam } from './cursor.ts'
 import { isKomboStream, STREAM_MODELS } from './mapping.ts'
@@ -36,6 +37,7 @@ export function createSource(
     integrationOf: (request) => integrationOf(request.rawBody),
     readWebhook: (request) => readWebhook(request.rawBody),
     fetch: (fetchOptions) => fetchPages(client, fetchOptions, limits.cursor),
+    checkAccess: (checkOptions) => checkAccess(client, checkOptions),
     close: () => client.close(),
   }
 }
