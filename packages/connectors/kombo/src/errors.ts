@@ -75,7 +75,9 @@ export function isMessageOnlySetupError(answer: FailedAnswer): boolean {
 
 function actionOf(answer: FailedAnswer): readonly [Action, ErrorCode] {
   const envelope = errorEnvelope(answer.json)
-  const known = envelope?.code ? BY_CODE[envelope.code] : undefined
+  const code = envelope?.code
+  // A code is the other side's text: `__proto__` is none of ours.
+  const known = code && Object.hasOwn(BY_CODE, code) ? BY_CODE[code] : undefined
   if (known) return known
   if (isMessageOnlySetupError(answer)) return ['fail', 'PROVIDER_NOT_READY']
   return actionOfStatus(answer.status, envelope?.code ?? null)

@@ -142,6 +142,7 @@ describe('failures', () => {
     [404, 'PLATFORM.INTEGRATION_NOT_FOUND', 'PROVIDER_REFUSED'],
     [400, 'PLATFORM.INPUT_INVALID', 'PROVIDER_REFUSED'],
     [409, 'INTEGRATION.SOMETHING_NEW', 'PROVIDER_REFUSED'],
+    [400, '__proto__', 'PROVIDER_REFUSED'],
   ])('%d %s is %s, after one try', async (status, code, expected) => {
     answers(failure(status, code))
     const { error, pages } = await fetchAll()

@@ -125,7 +125,7 @@ describe('lifecycle', () => {
     })
   })
 
-  it.each(['issue-status-changed', 'connection-flow-failed', 'something-new'])('ignores %s by name', (type) => {
+  it.each(['issue-status-changed', 'connection-flow-failed', 'something-new', '__proto__', 'constructor'])('ignores %s by name', (type) => {
     expect(readWebhook(bytes({ id: 'e', type, data: {} }))).toMatchObject({
       eventId: 'e',
       eventName: type,

@@ -143,7 +143,8 @@ export function integrationOf(rawBody: Uint8Array): string | null {
 export function readWebhook(rawBody: Uint8Array): WebhookReading {
   const { id, type, data } = parseFrame(rawBody)
   const integrationId = integrationIn(data, type)
-  const effect = EFFECTS[type] ?? ignoreUnknown
+  // A type is anybody's text: `__proto__` names no effect.
+  const effect = (Object.hasOwn(EFFECTS, type) ? EFFECTS[type] : undefined) ?? ignoreUnknown
   const category = textOf(data, 'integration_category') ?? textOf(data, 'category')
   const foreign = category !== null && category.toUpperCase() !== 'ATS'
   return {

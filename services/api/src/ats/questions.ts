@@ -100,7 +100,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
 }
 
 function knownAnswer(type: unknown, answer: unknown): object | null {
-  const shape = SHAPES[String(type)]
+  const shape = Object.hasOwn(SHAPES, String(type)) ? SHAPES[String(type)] : undefined
   if (!shape) return null
   if (answer === null || answer === undefined) return { [shape.key]: shape.empty }
   if (typeof answer !== 'object' || !(shape.key in answer)) return null
