@@ -4,6 +4,8 @@ import { ManualClock } from '@tidemark/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Connector, FetchOptions, Page, Source, WebhookRequest } from './connector.ts'
 
+export { allWritten } from './allWritten.ts'
+
 /** What a stand-in answers to one request. */
 export type Answer =
   /** A page with at least one record of every model of the stream, followed by another. */

@@ -19,3 +19,4 @@ export type {
   WebhookRequest,
 } from './connector.ts'
 export { type NotSupported, notSupported } from './notSupported.ts'
+export { unwritten } from './unwritten.ts'
