@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { unwrittenIn } from '../src/allWritten.ts'
+import { unwrittenIn } from '../src/testing/allWritten.ts'
 import { newConnector } from './files.ts'
 
 describe('a new connector', () => {

@@ -4,7 +4,7 @@ import { ManualClock } from '@tidemark/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Connector, FetchOptions, Page, Source, WebhookRequest } from './connector.ts'
 
-export { allWritten } from './allWritten.ts'
+export { allWritten } from './testing/allWritten.ts'
 
 /** What a stand-in answers to one request. */
 export type Answer =

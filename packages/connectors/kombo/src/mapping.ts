@@ -7,8 +7,8 @@
  *   no child list, because an incomplete one would delete what it left out.
  * - Keys: the remote key of an entity is its Kombo id, which is also its public id; a child's is its parent's id and its own.
  */
-import { TidemarkError } from '@tidemark/base'
 import type { ChildList, Mapped, MappedRecord, MappingFailure } from '@tidemark/connector'
+import { isJson, type Json, mappingFailure } from '@tidemark/connector/mapping'
 import { MODEL_SCHEMAS, type ModelName, parseTime, type RecordInput, remoteKey } from '@tidemark/model'
 
 /** Streams of Kombo: its listings below `/ats/`, each with the models it is the origin of, its own first. */
@@ -39,11 +39,6 @@ export type KomboStream = keyof typeof STREAM_MODELS
 /** True for a stream of Kombo. */
 export const isKomboStream = (name: string): name is KomboStream => Object.hasOwn(STREAM_MODELS, name)
 
-type Json = Readonly<Record<string, unknown>>
-
-/** Bytes of a failed record's JSON kept with the failure. */
-const FAILURE_JSON_BYTES_MAX = 65_536
-
 /** Collects what one page maps to. */
 class Collector implements Mapped {
   readonly records: MappedRecord[] = []
@@ -63,34 +58,9 @@ class Collector implements Mapped {
   }
 
   fail(model: ModelName, key: string | null, problem: string, item: unknown): void {
-    const error = new TidemarkError(
-      'RECORD_INVALID',
-      `${model}${key === null ? '' : ` ${key}`}: ${problem}. The record was set aside; ask Kombo about it.`,
-    )
-    this.failures.push({ error, model, remoteKey: key, json: clippedJson(item) })
+    this.failures.push(mappingFailure('Kombo', model, key, problem, item))
   }
 }
-
-function clippedJson(item: unknown): string {
-  const bytes = Buffer.from(jsonOf(item))
-  if (bytes.length <= FAILURE_JSON_BYTES_MAX) return bytes.toString()
-  // A character cut in two decodes to U+FFFD, which is dropped.
-  return bytes
-    .subarray(0, FAILURE_JSON_BYTES_MAX)
-    .toString()
-    .replace(/\ufffd+$/, '')
-}
-
-function jsonOf(item: unknown): string {
-  try {
-    return JSON.stringify(item) ?? 'null'
-  } catch {
-    // Nested deeper than the stack; the bytes are in ats.raw.
-    return '"nested too deeply to be shown"'
-  }
-}
-
-const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const isAbsent = (value: unknown): boolean => value === undefined || value === null
 

@@ -125,13 +125,16 @@ describe('lifecycle', () => {
     })
   })
 
-  it.each(['issue-status-changed', 'connection-flow-failed', 'something-new', '__proto__', 'constructor'])('ignores %s by name', (type) => {
-    expect(readWebhook(bytes({ id: 'e', type, data: {} }))).toMatchObject({
-      eventId: 'e',
-      eventName: type,
-      effects: [{ kind: 'ignored' }],
-    })
-  })
+  it.each(['issue-status-changed', 'connection-flow-failed', 'something-new', '__proto__', 'constructor'])(
+    'ignores %s by name',
+    (type) => {
+      expect(readWebhook(bytes({ id: 'e', type, data: {} }))).toMatchObject({
+        eventId: 'e',
+        eventName: type,
+        effects: [{ kind: 'ignored' }],
+      })
+    },
+  )
 })
 
 describe('what cannot be understood', () => {
