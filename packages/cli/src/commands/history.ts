@@ -18,7 +18,13 @@ interface HistoryEntry {
   readonly remote_changed_at: string | null
   readonly merged_into_id: string | null
   readonly changes:
-    | readonly { readonly path: string; readonly op: string; readonly before: unknown; readonly after: unknown }[]
+    | readonly {
+        readonly path: string
+        readonly op: string
+        readonly before: unknown
+        readonly after: unknown
+        readonly erased?: boolean
+      }[]
     | null
   readonly cause: {
     readonly kind: string
@@ -88,8 +94,11 @@ function describe(
   ].filter((part) => part !== null && part !== undefined)
   const into = merged_into_id === null ? '' : ` into ${merged_into_id}`
   const head = `${style.dim(changed_at)} ${style.bold(`v${version}`)} ${style.yellow(op)}${into}  ${style.dim(how.join(' · '))}`
+  const shown = (value: unknown, erased: boolean | undefined): string =>
+    erased && value === null ? '(erased)' : displayValue(value)
   const lines = (changes ?? []).map(
-    (c) => `    ${style.cyan(c.path)}  ${style.red(displayValue(c.before))} -> ${style.green(displayValue(c.after))}`,
+    ({ path, before, after, erased }) =>
+      `    ${style.cyan(path)}  ${style.red(shown(before, erased))} -> ${style.green(shown(after, erased))}`,
   )
   return [head, ...lines]
 }
