@@ -41,8 +41,18 @@ export interface StandIn {
   close(): Promise<void>
 }
 
+export interface ContractOptions {
+  /** `push`: the provider sends records by itself, so there are no pages to follow. Default `pull`. */
+  readonly kind?: 'pull' | 'push'
+}
+
 /** Runs the suite. `start` gives a fresh stand-in on loopback. */
-export function connectorContract(connector: Connector, start: () => Promise<StandIn>): void {
+export function connectorContract(
+  connector: Connector,
+  start: () => Promise<StandIn>,
+  { kind = 'pull' }: ContractOptions = {},
+): void {
+  const ofListings = it.skipIf(kind === 'push')
   describe(`connector ${connector.name} keeps the contract`, () => {
     let standIn: StandIn
     let source: Source
@@ -64,12 +74,16 @@ export function connectorContract(connector: Connector, start: () => Promise<Sta
       return drive(clock, collect(source, { integrationId, stream, signal: new AbortController().signal, ...more }))
     }
 
+    it('says whether the provider sends by itself', () => {
+      expect(source.pushes === true).toBe(kind === 'push')
+    })
+
     it('knows the models of every stream, and its configured integrations', () => {
       for (const stream of source.streams) expect(source.modelsOf(stream).length).toBeGreaterThan(0)
       expect(source.integrations).toContain(standIn.integrationId)
     })
 
-    it('delivers every page in order and ends after the last', async () => {
+    ofListings('delivers every page in order and ends after the last', async () => {
       standIn.script(['page', 'page', 'last_page'])
       const { pages, error } = await fetchAll()
       expect(error).toBeUndefined()
@@ -89,7 +103,7 @@ export function connectorContract(connector: Connector, start: () => Promise<Sta
       expect(first.pages[0]?.mapped).toEqual(second.pages[0]?.mapped)
     })
 
-    it('maps to models of the stream only, children under their parent', async () => {
+    ofListings('maps to models of the stream only, children under their parent', async () => {
       standIn.script(['last_page'])
       const { pages } = await fetchAll()
       const mapped = pages[0]?.mapped
@@ -100,7 +114,7 @@ export function connectorContract(connector: Connector, start: () => Promise<Sta
         for (const child of list.children) expect(child.startsWith(`${list.parentRemoteKey}:`)).toBe(true)
     })
 
-    it('tries again after a failure that passes, a cut connection and an unreadable answer', async () => {
+    ofListings('tries again after a failure that passes, a cut connection and an unreadable answer', async () => {
       standIn.script(['page', 'unavailable', 'cut', 'garbage', 'last_page'])
       const retries: string[] = []
       const { pages, error } = await fetchAll({ onRetry: ({ code }) => retries.push(code) })
@@ -109,7 +123,7 @@ export function connectorContract(connector: Connector, start: () => Promise<Sta
       expect(retries).toEqual(['PROVIDER_UNAVAILABLE', 'PROVIDER_UNAVAILABLE', 'PROVIDER_ANSWER_INVALID'])
     })
 
-    it('does not end normally when a page fails half way through, however often it is tried', async () => {
+    ofListings('does not end normally when a page fails half way through, however often it is tried', async () => {
       standIn.script(['page', 'cut'])
       const { pages, error } = await fetchAll()
       expect(pages).toHaveLength(1)
@@ -201,6 +215,8 @@ export async function drive<T>(clock: ManualClock, work: Promise<T>, stepMs = 50
   const finished = work.finally(() => {
     done = true
   })
+  // Whoever awaits the result learns of a failure; until then it is nobody's.
+  finished.catch(() => undefined)
   while (!done) {
     await new Promise((resolve) => setTimeout(resolve, 1))
     if (!done && clock.sleeping > 0) await clock.advance(stepMs)

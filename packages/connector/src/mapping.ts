@@ -33,12 +33,13 @@ export function mappingFailure(
 /** Bytes of a failed record's JSON kept with the failure. */
 const FAILURE_JSON_BYTES_MAX = 65_536
 
-function clippedJson(item: unknown): string {
+/** The beginning of a value's JSON, for a reader of the dead letters; the bytes as they came are in ats.raw. Never throws. */
+export function clippedJson(item: unknown, bytesMax = FAILURE_JSON_BYTES_MAX): string {
   const bytes = Buffer.from(jsonOf(item))
-  if (bytes.length <= FAILURE_JSON_BYTES_MAX) return bytes.toString()
+  if (bytes.length <= bytesMax) return bytes.toString()
   // A character cut in two decodes to U+FFFD, which is dropped.
   return bytes
-    .subarray(0, FAILURE_JSON_BYTES_MAX)
+    .subarray(0, bytesMax)
     .toString()
     .replace(/\ufffd+$/, '')
 }

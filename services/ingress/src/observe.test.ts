@@ -164,3 +164,13 @@ describe('what fails', () => {
     expect(tally.get('jobs')).toEqual({ observed: 0, failed: 1 })
   })
 })
+
+describe('a record nested deeper than the stack', () => {
+  it('is set aside like any other that cannot be encoded, and its neighbours go on', () => {
+    const deep = JSON.parse(`${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`) as object
+    const records = [record('jobs', 'a', { name: 'Cook' }), record('jobs', 'b', { custom_fields: deep, status: deep })]
+    const { tally, deadLetters } = run(mapped(records))
+    expect(tally.get('jobs')).toEqual({ observed: 1, failed: 1 })
+    expect(deadLetters).toHaveLength(1)
+  })
+})

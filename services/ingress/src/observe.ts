@@ -5,6 +5,7 @@
 import { classify, LIMITS, TidemarkError } from '@tidemark/base'
 import type { Codec } from '@tidemark/codec'
 import type { ChildList, Mapped, MappedRecord, MappingFailure } from '@tidemark/connector'
+import { clippedJson } from '@tidemark/connector/mapping'
 import type { AppendRecord } from '@tidemark/log'
 import {
   type Control,
@@ -21,6 +22,9 @@ import {
   recordKey,
   rootKey,
 } from '@tidemark/model'
+
+/** Bytes of the JSON of a record that cannot be encoded, in its dead letter. */
+const LETTER_JSON_BYTES_MAX = 16_384
 
 /** Where and when something was seen, and why. */
 export interface Sighting {
@@ -125,7 +129,16 @@ function encodeRecord(
     const partition = partitionOf(root, partitions)
     return { append: { topic: OBSERVED_TOPIC, partition, key: Buffer.from(key), value, timestampMs } }
   } catch (thrown) {
-    return { failed: { error: classify(thrown), model, remoteKey, json: clippedJson(mapped.record), stage, key } }
+    return {
+      failed: {
+        error: classify(thrown),
+        model,
+        remoteKey,
+        json: clippedJson(mapped.record, LETTER_JSON_BYTES_MAX),
+        stage,
+        key,
+      },
+    }
   }
 }
 
@@ -140,9 +153,6 @@ function requireKeyLength(key: string): void {
 
 const evidenceOf = (mapped: MappedRecord): ObservationCause['evidence'] =>
   mapped.evidence === undefined ? null : { ...mapped.evidence, pages: null, records: null }
-
-/** The raw bytes are in ats.raw; this is for a reader of the dead letters. */
-const clippedJson = (record: unknown): string => (JSON.stringify(record) ?? '').slice(0, 16_384)
 
 function encodeChildList(codec: Codec, partitions: number, list: ChildList, sighting: Sighting): AppendRecord {
   const { integrationId } = sighting
