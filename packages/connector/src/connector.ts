@@ -184,6 +184,9 @@ export interface ConnectorDeps {
   readonly random: Random
 }
 
+/** See {@link Source.pagingOf}. */
+export type Paging = 'stable' | 'shifting' | 'partial'
+
 /** One configured source: a provider account with its integrations. */
 export interface Source {
   /** Integrations known from the configuration. */
@@ -201,10 +204,11 @@ export interface Source {
   /** Models whose absence from a complete listing of the stream means that they are gone; absent: all of {@link modelsOf}. */
   readonly sweptModelsOf?: (stream: StreamName) => readonly ModelName[]
   /**
-   * `stable`: a record that exists throughout is on one of the pages, whatever changes meanwhile. `shifting`: it may be missed (page numbers,
-   * or cursors that may hide them), so what a listing of several pages lacks is a suspicion, to be confirmed before it is deleted.
+   * What a complete listing says about what it lacks. `stable`: a record that exists throughout is on one of the pages, whatever changes meanwhile.
+   * `shifting`: it may be missed (page numbers, or cursors that may hide them), so what a listing of several pages lacks is a suspicion, to be
+   * confirmed before it is deleted. `partial`: a record may exist and never be listed, so what any listing lacks is a suspicion.
    */
-  readonly pagingOf: (stream: StreamName) => 'stable' | 'shifting'
+  readonly pagingOf: (stream: StreamName) => Paging
   /** null: the provider cannot be asked for single records; suspicions are then confirmed by a second complete run. */
   readonly pointReads: PointReads | null
   /** Constant-time check over the raw bytes, before anything is parsed. */

@@ -8,6 +8,7 @@ export type {
   MappedRecord,
   MappingFailure,
   Page,
+  Paging,
   PointRead,
   PointReadOptions,
   PointReads,

@@ -5,6 +5,7 @@ import type {
   Mapped,
   MappedRecord,
   Page,
+  Paging,
   PointReads,
   PushedRun,
   Source,
@@ -76,11 +77,11 @@ export class FakeSource implements Source {
   }
 
   /** How its listings page. */
-  paging: 'stable' | 'shifting' = 'stable'
+  paging: Paging = 'stable'
   pointReads: PointReads | null = null
   pushes = false
 
-  pagingOf = (): 'stable' | 'shifting' => this.paging
+  pagingOf = (): Paging => this.paging
 
   modelsOf = (stream: string) => (isModelName(stream) ? [stream] : [])
 

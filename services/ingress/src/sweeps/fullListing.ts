@@ -1,6 +1,6 @@
 import type { Clock } from '@tidemark/base'
 import type { Codec } from '@tidemark/codec'
-import type { Mapped, Source } from '@tidemark/connector'
+import type { Mapped, Paging, Source } from '@tidemark/connector'
 import type { EventLog } from '@tidemark/log'
 import { type ModelName, PARENT_MODEL, partitionOf, type RecordKey, rootKey, syncEvent } from '@tidemark/model'
 import type { Unread } from '../observe.ts'
@@ -47,7 +47,7 @@ export class FullListing {
   readonly #of: FullListingOf
   readonly #scopes: readonly Scope[]
   readonly #startedAtMs: number
-  readonly #isShifting: boolean
+  readonly #paging: Paging
   #pages = 0
   #ending: Promise<ModelName[]> | undefined
   readonly #records = new Map<ModelName, number>()
@@ -57,13 +57,13 @@ export class FullListing {
     of: FullListingOf,
     scopes: readonly Scope[],
     startedAtMs: number,
-    isShifting: boolean,
+    paging: Paging,
   ) {
     this.#deps = deps
     this.#of = of
     this.#scopes = scopes
     this.#startedAtMs = startedAtMs
-    this.#isShifting = isShifting
+    this.#paging = paging
   }
 
   /** Durable when resolved. */
@@ -81,7 +81,7 @@ export class FullListing {
         return { model, beginOffsets, spared: new Set(), blind: null }
       }),
     )
-    return new FullListing(deps, of, scopes, startedAtMs, source.pagingOf(of.stream) === 'shifting')
+    return new FullListing(deps, of, scopes, startedAtMs, source.pagingOf(of.stream))
   }
 
   /** A page is stored, with what of it could not be read. */
@@ -129,7 +129,7 @@ export class FullListing {
           spared: [...spared].filter((key) => partitionOf(rootKey(key as RecordKey), partitions) === partition),
         })),
         // What fits in one answer cannot shift.
-        namesSuspects: this.#isShifting && this.#pages > 1,
+        namesSuspects: this.#paging === 'partial' || (this.#paging === 'shifting' && this.#pages > 1),
       } as const
       await log.append(controlRecords(codec, partitions, end))
       swept.push(model)

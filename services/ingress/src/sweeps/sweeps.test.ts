@@ -351,6 +351,14 @@ describe('a listing whose pages may shift', () => {
     expect(newest('sweep_end')[0]?.names_suspects).toBe(false)
   })
 
+  it('that does not list all that exists names its suspects, also in one page', async () => {
+    await shifting([])
+    harness.source.paging = 'partial'
+    harness.source.script = () => [pageOf('tags', ['a'])]
+    await fullSync()
+    expect(newest('sweep_end')[0]?.names_suspects).toBe(true)
+  })
+
   it('without point reads is read completely once more; what both runs did not have is gone since the first began', async () => {
     await shifting(null)
     await fullSync()

@@ -1,0 +1,72 @@
+import type { ConnectorDeps, FetchOptions, Page, Paging, Source } from '@tidemark/connector'
+import { HTTP_LIMITS, type HttpLimits } from '@tidemark/connector/http'
+import { checkAccess } from './check.ts'
+import { HrworksClient } from './client.ts'
+import { CURSOR_LIMITS, type CursorLimits } from './cursor.ts'
+import { type HrworksStream, isHrworksStream, STREAM_MODELS, SWEPT_MODELS } from './mapping.ts'
+import type { HrworksOptions } from './options.ts'
+import { createPointReads } from './pointReads.ts'
+import { createStatuses } from './statuses.ts'
+import { FETCHES } from './streams.ts'
+import { readWebhook, verify } from './webhook.ts'
+
+export interface HrworksLimits {
+  readonly client: HttpLimits
+  readonly cursor: CursorLimits
+}
+
+/** A source of HR WORKS, with what the port has no place for. */
+export interface HrworksSource extends Source {
+  /** Keys of HR WORKS that were answered by a default, one sentence each; the first 100. */
+  warnings(): readonly string[]
+}
+
+const WARNINGS_MAX = 100
+
+/**
+ * Persons and posts come in one answer. Applications are listed by page number, so rows may be missed while others change. Applicants too, and only
+ * those with an application (documented): one that is not listed may exist.
+ */
+const PAGING: Readonly<Record<HrworksStream, Paging>> = {
+  users: 'stable',
+  jobs: 'stable',
+  candidates: 'partial',
+  applications: 'shifting',
+}
+
+/** One HR WORKS tenant as a source. The limits are an argument for tests only. */
+export function createSource(
+  options: HrworksOptions,
+  deps: ConnectorDeps,
+  limits: HrworksLimits = { client: HTTP_LIMITS, cursor: CURSOR_LIMITS },
+): HrworksSource {
+  const { integration } = options
+  const client = new HrworksClient(options, deps, limits.client)
+  const statuses = createStatuses(options)
+  const warnings = new Set<string>()
+  const warn = (text: string): void => {
+    if (warnings.size < WARNINGS_MAX) warnings.add(text)
+  }
+  const fetchPages = ({ stream, signal, onRetry, isBulk }: FetchOptions): AsyncGenerator<Page> => {
+    if (!isHrworksStream(stream)) throw new RangeError(`HR WORKS has no stream ${stream}`)
+    const effort = { signal, onRetry, isBulk }
+    return FETCHES[stream]({ client, integrationId: integration, statuses, effort, cursor: limits.cursor, warn })
+  }
+  return {
+    integrations: [integration],
+    acceptsNewIntegrations: false,
+    streams: Object.keys(STREAM_MODELS),
+    modelsOf: (stream) => (isHrworksStream(stream) ? STREAM_MODELS[stream] : []),
+    sweptModelsOf: (stream) => (isHrworksStream(stream) ? SWEPT_MODELS[stream] : []),
+    pagingOf: (stream) => (isHrworksStream(stream) ? PAGING[stream] : 'stable'),
+    pointReads: createPointReads({ client, integrationId: integration, statuses }),
+    verifyWebhook: (request) => verify(options, deps.clock.now(), request),
+    integrationOf: () => integration,
+    readWebhook: (request) => readWebhook(request.rawBody, integration),
+    // Nothing of HR WORKS says when it changed: whatever is asked for since when, everything is read.
+    fetch: fetchPages,
+    checkAccess: ({ signal, onRetry }) => checkAccess(client, { signal, onRetry }),
+    warnings: () => [...warnings],
+    close: () => client.close(),
+  }
+}
