@@ -184,6 +184,21 @@ export interface ConnectorDeps {
   readonly random: Random
 }
 
+/** Having the provider send its webhooks here. Both may be repeated: what is as it should be is left alone. */
+export interface Subscriptions {
+  /**
+   * Makes the provider send every event that the connector knows to `url`, the public address of `POST /webhooks/<source>`; what proves them is
+   * added by the connector. Returns one sentence on what was done. Throws as `fetch` does.
+   */
+  ensure(options: SubscriptionOptions): Promise<string>
+  /** Removes what sends to `url`. Returns one sentence on what was done. */
+  remove(options: SubscriptionOptions): Promise<string>
+}
+
+export interface SubscriptionOptions extends Pick<FetchOptions, 'signal' | 'onRetry'> {
+  readonly url: string
+}
+
 /** See {@link Source.pagingOf}. */
 export type Paging = 'stable' | 'shifting' | 'partial'
 
@@ -211,6 +226,8 @@ export interface Source {
   readonly pagingOf: (stream: StreamName) => Paging
   /** null: the provider cannot be asked for single records; suspicions are then confirmed by a second complete run. */
   readonly pointReads: PointReads | null
+  /** Absent: webhooks are set up at the provider by hand. */
+  readonly subscriptions?: Subscriptions
   /** Constant-time check over the raw bytes, before anything is parsed. */
   verifyWebhook(request: WebhookRequest): boolean
   /** Integration id if the (verified) body says one, without throwing; for keying ats.raw. */

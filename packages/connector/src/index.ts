@@ -15,6 +15,8 @@ export type {
   PushedRun,
   Source,
   StreamName,
+  SubscriptionOptions,
+  Subscriptions,
   WebhookEffect,
   WebhookReading,
   WebhookRequest,

@@ -10,7 +10,10 @@ export interface TokenOptions {
   readonly clock: Clock
   /** A token with less time left than this is replaced before it is used. */
   readonly renewBeforeMs: number
-  /** Gets a new token; what it throws is thrown to all who wait for it. */
+  /**
+   * Gets a new token; what it throws is thrown to all who wait for it. It is for all of them, so none of their signals ends it: it must end by
+   * itself. The signal it is given never aborts.
+   */
   readonly mint: (signal: AbortSignal) => Promise<Token>
 }
 
@@ -24,12 +27,13 @@ export class Tokens {
     this.#options = options
   }
 
-  /** A token that has not expired. */
+  /** A token that has not expired. Throws what minting throws, and the signal's reason on abort. */
   async get(signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted()
     const { clock, renewBeforeMs } = this.#options
     if (this.#token && this.#token.expiresAtMs - clock.now() > renewBeforeMs) return this.#token.value
-    this.#minting ??= this.#mint(signal)
-    return (await this.#minting).value
+    this.#minting ??= this.#mint()
+    return (await unlessAborted(signal, this.#minting)).value
   }
 
   /** The provider refused this token: the next one who asks gets another. True when it was the current one. */
@@ -39,12 +43,25 @@ export class Tokens {
     return true
   }
 
-  async #mint(signal: AbortSignal): Promise<Token> {
+  async #mint(): Promise<Token> {
     try {
-      this.#token = await this.#options.mint(signal)
+      this.#token = await this.#options.mint(new AbortController().signal)
       return this.#token
     } finally {
       this.#minting = undefined
     }
+  }
+}
+
+async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const aborted = Promise.withResolvers<never>()
+  const abort = (): void => aborted.reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([work, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+    // Others may wait for it, or nobody any more.
+    work.catch(() => undefined)
   }
 }

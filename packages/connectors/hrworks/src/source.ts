@@ -1,4 +1,12 @@
-import type { ConnectorDeps, FetchOptions, Page, Paging, Source } from '@tidemark/connector'
+import type {
+  ConnectorDeps,
+  FetchOptions,
+  Page,
+  Paging,
+  Source,
+  SubscriptionOptions,
+  Subscriptions,
+} from '@tidemark/connector'
 import { HTTP_LIMITS, type HttpLimits } from '@tidemark/connector/http'
 import { checkAccess } from './check.ts'
 import { HrworksClient } from './client.ts'
@@ -8,6 +16,7 @@ import type { HrworksOptions } from './options.ts'
 import { createPointReads } from './pointReads.ts'
 import { createStatuses } from './statuses.ts'
 import { FETCHES } from './streams.ts'
+import { registerWebhooks, removeWebhooks, type WebhookTarget } from './subscriptions.ts'
 import { readWebhook, verify } from './webhook.ts'
 
 export interface HrworksLimits {
@@ -60,6 +69,7 @@ export function createSource(
     sweptModelsOf: (stream) => (isHrworksStream(stream) ? SWEPT_MODELS[stream] : []),
     pagingOf: (stream) => (isHrworksStream(stream) ? PAGING[stream] : 'stable'),
     pointReads: createPointReads({ client, integrationId: integration, statuses }),
+    subscriptions: subscriptionsOf(options, client, deps),
     verifyWebhook: (request) => verify(options, deps.clock.now(), request),
     integrationOf: () => integration,
     readWebhook: (request) => readWebhook(request.rawBody, integration),
@@ -68,5 +78,21 @@ export function createSource(
     checkAccess: ({ signal, onRetry }) => checkAccess(client, { signal, onRetry }),
     warnings: () => [...warnings],
     close: () => client.close(),
+  }
+}
+
+function subscriptionsOf(options: HrworksOptions, client: HrworksClient, { clock }: ConnectorDeps): Subscriptions {
+  const jobs = { client, clock }
+  const target = ({ url, ...effort }: SubscriptionOptions): WebhookTarget => {
+    const endpoint = new URL(url)
+    if (options.webhookSecret !== null) endpoint.searchParams.set('secret', options.webhookSecret)
+    return { ...effort, url: endpoint.href, accessKey: options.accessKey }
+  }
+  return {
+    async ensure(subscription) {
+      const { created, updated, unchanged } = await registerWebhooks(jobs, target(subscription))
+      return `${created.length} webhooks were registered, ${updated.length} mended, ${unchanged.length} were there.`
+    },
+    remove: async (subscription) => `${await removeWebhooks(jobs, target(subscription))} webhooks were removed.`,
   }
 }
