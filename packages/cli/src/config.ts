@@ -56,7 +56,13 @@ const source = z.looseObject({
   connector: z.string().min(1),
 })
 
+/** What the simulated company can be read as. */
+export const SANDBOXES = ['kombo', 'traffit', 'hrworks', 'knit'] as const
+
+export type SandboxKind = (typeof SANDBOXES)[number]
+
 const sandbox = z.strictObject({
+  providers: z.array(z.enum(SANDBOXES)).min(1).optional(),
   seed: z.number().int().optional(),
   actions_per_minute: z.number().positive().max(60_000).optional(),
   debounce_ms: z.number().int().min(0).optional(),
@@ -99,6 +105,8 @@ const fields = z.strictObject({
   api_keys: z.array(apiKey).default([]),
   api: api.default({}),
   sources: z.array(source).default([]),
+  // Under which providers reach POST /webhooks/<source>; sources that can register their webhooks do so.
+  public_url: z.url({ protocol: /^https?$/, error: 'the public URL is a http or https URL' }).optional(),
   sweeps: sweeps.default({ hold_share: 0.3, hold_min: 50 }),
   sandbox: sandbox.default({}),
   spool_bytes_max: z.number().int().min(8_388_608, 'the spool needs 8 MiB or more').default(268_435_456),
@@ -129,6 +137,22 @@ export interface ConfigInput {
     readonly port?: string | undefined
   }
   readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** The configuration with the simulators that `--sandbox` names. Throws CONFIG_INVALID for other names, and beside real sources. */
+export function withSandbox(config: Config, names: string | undefined): Config {
+  if (names === undefined) return config
+  if (config.sources.length > 0)
+    throw new TidemarkError(
+      'CONFIG_INVALID',
+      '--sandbox: the configuration has sources; use another one, or leave them out',
+    )
+  const given = names.split(',').map((name) => name.trim())
+  const wrong = given.find((name) => name !== 'all' && !(SANDBOXES as readonly string[]).includes(name))
+  if (wrong !== undefined)
+    throw new TidemarkError('CONFIG_INVALID', `--sandbox: there is no "${wrong}"; known: ${SANDBOXES.join(', ')}, all`)
+  const providers = SANDBOXES.filter((name) => given.includes('all') || given.includes(name))
+  return { ...config, sandbox: { ...config.sandbox, providers } }
 }
 
 const DEFAULT_FILE = './tidemark.yaml'

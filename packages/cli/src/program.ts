@@ -17,7 +17,7 @@ import { syncCommand } from './commands/sync.ts'
 import { type UpFlags, upCommand } from './commands/up.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { watchCommand } from './commands/watch.ts'
-import { type Config, loadConfig } from './config.ts'
+import { type Config, loadConfig, SANDBOXES, withSandbox } from './config.ts'
 import { SERVICES } from './runtime/services.ts'
 
 export interface Output {
@@ -145,9 +145,12 @@ function createProgram(context: CommandContext, done: (code: number) => void): C
     .option('--data <dir>', 'data directory (default ./data)')
     .option('--port <number>', 'port to listen on (default 8080)')
     .option('--service <name>', `run only this service (mode: kafka; repeatable): ${SERVICES.join(', ')}`, collect, [])
+    .option('--sandbox <names>', `read a simulated company as ${SANDBOXES.join(', ')} or all (default kombo)`)
     .option('--no-feed', 'do not print the live feed')
     .option('--json', 'print the feed as JSON lines')
-    .action(async (flags: CommonFlags & UpFlags) => done(await upCommand(context, configOf(flags), flags)))
+    .action(async (flags: CommonFlags & UpFlags) =>
+      done(await upCommand(context, withSandbox(configOf(flags), flags.sandbox), flags)),
+    )
 
   client(add('watch', 'follow changes as they happen'))
     .option('--integration <id>', 'only this integration (repeatable)', collect, [])

@@ -13,6 +13,8 @@ import { followChanges } from '../watch.ts'
 export interface UpFlags {
   readonly feed: boolean
   readonly json?: boolean
+  /** What the simulated company is read as: names of simulators, or all. */
+  readonly sandbox?: string
   /** What to run; all when empty. */
   readonly service: readonly string[]
 }
@@ -109,10 +111,7 @@ function printWelcome(app: App, { note, style }: CommandContext, services: Reado
   note('')
   const what = services.size === SERVICES.length ? '' : `, running ${[...services].join(', ')}`
   note(`${style.bold('tidemark')} listens on ${style.cyan(app.url)}${what}`)
-  if (app.sandbox)
-    note(
-      `  a simulated ATS with ${app.sandbox.sandbox.integrations.length} customers answers as Kombo at ${style.cyan(app.sandbox.config['base_url'] as string)}`,
-    )
+  for (const line of app.sandbox?.described ?? []) note(`  ${line}`)
   if (services.has('api')) {
     note(`  reads     ${app.url}/v1/ats/candidates   (with X-Integration-Id)`)
     note(`  changes   ${app.url}/v1/changes          (Server-Sent Events)`)

@@ -10,6 +10,7 @@ import { type Front, newApplication, openFront } from './front.ts'
 import { type SandboxSource, startSandbox } from './sandboxSource.ts'
 import { apiKeysOf, type RunningServices, type ServiceName, startServices } from './services.ts'
 import { openSources } from './sources.ts'
+import { keepSubscriptions } from './subscriptions.ts'
 
 export interface AppDeps {
   readonly clock: Clock
@@ -65,7 +66,7 @@ async function start(config: Config, deps: AppDeps, cleanup: Cleanup): Promise<A
   const simulates = services.has('ingress') && config.sources.length === 0
   const sandbox = simulates ? await startSandbox(config, { clock, logger }) : undefined
   cleanup.add(() => sandbox?.stop())
-  const simulated = sandbox ? openSources([sandbox.config], { clock, random }) : []
+  const simulated = sandbox ? openSources(sandbox.configs, { clock, random }) : []
   cleanup.add(() => closeAll(simulated))
   const sources = [...configured, ...simulated]
   const readiness: { reasons: readonly string[] } = { reasons: ['starting'] }
@@ -84,8 +85,17 @@ async function start(config: Config, deps: AppDeps, cleanup: Cleanup): Promise<A
   )
   readiness.reasons = ['starting']
   await front.serve(connected.running.application)
-  sandbox?.sandbox.setWebhookTarget(`${front.url}/webhooks/${sandbox.config.name}`)
+  sandbox?.setWebhookTargets(front.url)
   readiness.reasons = []
+  const publicUrl = sandbox ? front.url : config.public_url
+  if (publicUrl !== undefined && services.has('ingress')) {
+    const subscribing = new AbortController()
+    const subscribed = keepSubscriptions(sources, publicUrl, { clock, random, logger, signal: subscribing.signal })
+    cleanup.add(async () => {
+      subscribing.abort()
+      await subscribed
+    })
+  }
   const stop = async (): Promise<void> => {
     readiness.reasons = ['stopping']
     // Nobody is answered by services that are half gone.

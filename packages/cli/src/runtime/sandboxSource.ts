@@ -3,13 +3,19 @@ import { join } from 'node:path'
 import { type Clock, TidemarkError } from '@tidemark/base'
 import { createSandbox, type Sandbox } from '@tidemark/sandbox'
 import type { Logger } from '@tidemark/telemetry'
-import type { Config, SourceConfig } from '../config.ts'
+import type { Config } from '../config.ts'
+import { FRONTS, type SandboxFront, type SimulatedConfig } from './sandboxFronts.ts'
+import { webhookUrl } from './subscriptions.ts'
 
 export interface SandboxSource {
   readonly sandbox: Sandbox
-  /** The source that reads it, as a configuration file would say it. */
-  readonly config: SourceConfig & Readonly<Record<string, unknown>>
+  /** The sources that read it, as a configuration file would say them. */
+  readonly configs: readonly SimulatedConfig[]
+  /** A line for each of them, for people. */
+  readonly described: readonly string[]
   readonly origin: string
+  /** Where tidemark takes webhooks; those that their providers register for themselves are not told. */
+  setWebhookTargets(publicUrl: string): void
   stop(): Promise<void>
 }
 
@@ -19,7 +25,6 @@ interface Origin {
   readonly startedAtMs: number
 }
 
-const NAME = 'sandbox'
 /** Kombo's window is 30 s; a newcomer should not have to wait that long for the second change. */
 const DEBOUNCE_MS = 3_000
 const ACTIONS_PER_MINUTE = 40
@@ -33,6 +38,7 @@ export async function startSandbox(
   const options = config.sandbox
   const fresh = !existsSync(fileOf(config))
   const origin = readOrigin(config, deps.clock, options.seed ?? 1)
+  const observers: SandboxFront['observe'][] = []
   const sandbox = createSandbox({
     seed: origin.seed,
     clock: deps.clock,
@@ -49,20 +55,37 @@ export async function startSandbox(
     // The contract's 300 a minute would make a newcomer wait; tests of the limit set it.
     rateLimit: null,
     onError: (error) => deps.logger.warn({ err: error }, 'sandbox'),
+    onMutation: (mutation) => {
+      for (const observe of observers) observe(mutation)
+    },
   })
   const { url, origin: address } = await sandbox.start()
+  const kinds = options.providers ?? ['kombo']
+  const fronts = await Promise.all(
+    kinds.filter((kind) => kind !== 'kombo').map((kind) => FRONTS[kind](sandbox, deps.clock, fresh)),
+  )
+  observers.push(...fronts.map(({ observe }) => observe))
+  const kombo = {
+    ...{ name: 'sandbox', connector: 'kombo', base_url: url, api_key: sandbox.apiKey },
+    ...{ webhook_secret: sandbox.webhookSecret, integrations: [...sandbox.integrations] },
+  }
+  const customers = `${sandbox.integrations.length} customers`
   return {
     sandbox,
     origin: address,
-    config: {
-      name: NAME,
-      connector: 'kombo',
-      base_url: url,
-      api_key: sandbox.apiKey,
-      webhook_secret: sandbox.webhookSecret,
-      integrations: [...sandbox.integrations],
+    configs: [...(kinds.includes('kombo') ? [kombo] : []), ...fronts.map(({ config }) => config)],
+    described: [
+      ...(kinds.includes('kombo') ? [`a simulated ATS with ${customers} answers as Kombo at ${url}`] : []),
+      ...fronts.map(({ described }) => described),
+    ],
+    setWebhookTargets(publicUrl) {
+      if (kinds.includes('kombo')) sandbox.setWebhookTarget(webhookUrl(publicUrl, kombo.name))
+      for (const { config, setWebhookTarget } of fronts) setWebhookTarget(webhookUrl(publicUrl, config.name))
     },
-    stop: () => sandbox.stop(),
+    async stop() {
+      await Promise.all(fronts.map((front) => front.stop()))
+      await sandbox.stop()
+    },
   }
 }
 

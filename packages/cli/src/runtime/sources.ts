@@ -1,12 +1,8 @@
 import { type Clock, type Random, TidemarkError } from '@tidemark/base'
-import type { Connector } from '@tidemark/connector'
-import { connector as kombo } from '@tidemark/connector-kombo'
 import type { NamedSource } from '@tidemark/ingress'
 import type { SourceConfig } from '../config.ts'
+import { CONNECTORS } from './connectors.ts'
 import { parseSchedule } from './sourceSchedule.ts'
-
-/** Every connector this build knows, by its name in the configuration. */
-export const CONNECTORS: ReadonlyMap<string, Connector> = new Map([[kombo.name, kombo]])
 
 /** Opens the configured sources; throws CONFIG_INVALID naming the source and the key that is wrong. */
 export function openSources(
@@ -25,7 +21,7 @@ export function openSources(
     }
     try {
       const timed = schedule === undefined ? {} : { schedule: parseSchedule(schedule) }
-      return { name, connector, source: connector.create(connector.parseOptions(options), deps), ...timed }
+      return { name, connector, source: connector.create(connector.parseOptions({ name, ...options }), deps), ...timed }
     } catch (error) {
       if (!(error instanceof TidemarkError) || error.code !== 'CONFIG_INVALID') throw error
       throw new TidemarkError('CONFIG_INVALID', `sources: ${name}: ${error.message}`, {
