@@ -107,6 +107,7 @@ class Kept {
 function make(target: FuzzTarget, source: Source, random: Random): Sent {
   const body = mutate(random.pick(target.payloads), random)
   const proof = target.prove(body)
+  if (proof === null) return { target, source, request: { headers: {}, query: {}, rawBody: body }, isProved: false }
   if (random.chance(0.7)) return { target, source, request: { ...proof, rawBody: body }, isProved: true }
   const spoiled = random.chance(0.5) ? { headers: {}, query: {} } : spoil(proof, random)
   return { target, source, request: { ...spoiled, rawBody: body }, isProved: false }
