@@ -44,13 +44,15 @@ export interface StandIn {
 export interface ContractOptions {
   /** `push`: the provider sends records by itself, so there are no pages to follow. Default `pull`. */
   readonly kind?: 'pull' | 'push'
+  /** The credentials get tokens that expire. */
+  readonly hasTokens?: boolean
 }
 
 /** Runs the suite. `start` gives a fresh stand-in on loopback. */
 export function connectorContract(
   connector: Connector,
   start: () => Promise<StandIn>,
-  { kind = 'pull' }: ContractOptions = {},
+  { kind = 'pull', hasTokens = false }: ContractOptions = {},
 ): void {
   const ofListings = it.skipIf(kind === 'push')
   describe(`connector ${connector.name} keeps the contract`, () => {
@@ -144,6 +146,21 @@ export function connectorContract(
       standIn.script(['authentication'])
       expect((await fetchAll()).error).toMatchObject({ code: 'PROVIDER_AUTHENTICATION' })
       expect(standIn.requests()).toBe(1)
+    })
+
+    ofListings('ends when the credentials are revoked half way through', async () => {
+      standIn.script(['page', 'authentication'])
+      const { pages, error } = await fetchAll()
+      expect(pages).toHaveLength(1)
+      expect(error).toMatchObject({ code: 'PROVIDER_AUTHENTICATION' })
+      expect(standIn.requests()).toBeLessThan(5)
+    })
+
+    it.runIf(hasTokens)('goes on with a new token when one expires half way through', async () => {
+      standIn.script(['page', 'authentication', 'page', 'last_page'])
+      const { pages, error } = await fetchAll()
+      expect(error).toBeUndefined()
+      expect(pages).toHaveLength(3)
     })
 
     it('reports at once that the provider is not ready', async () => {

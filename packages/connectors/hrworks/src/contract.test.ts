@@ -59,4 +59,4 @@ async function start(): Promise<StandIn> {
   }
 }
 
-connectorContract(connector, start)
+connectorContract(connector, start, { hasTokens: true })
