@@ -1,5 +1,6 @@
 /** `npm run bench -- <name> [--records N] [--rounds N]`: measurements with their references, printed as ratios. */
 import { parseArgs } from 'node:util'
+import { benchAccept } from './accept.ts'
 import { benchEmbedded, printEmbedded } from './embedded.ts'
 import { benchKafka } from './kafka.ts'
 import { benchLatency, benchOvertake } from './latency.ts'
@@ -92,6 +93,14 @@ switch (positionals[0]) {
     }
     break
   }
+  case 'accept': {
+    const options = { records: Number(values.records ?? 100_000), rounds: Number(values.rounds) }
+    print(
+      `webhooks of one Knit run of ${options.records.toLocaleString('en-US')} records, one request each, ${options.rounds} rounds, Node ${process.version}`,
+    )
+    await benchAccept(options, print)
+    break
+  }
   case 'late': {
     const options = {
       records: Number(values.records ?? 500_000),
@@ -122,7 +131,7 @@ switch (positionals[0]) {
   }
   default:
     print(
-      'usage: npm run bench -- embedded [--records N] [--rounds N] | kafka [--records N] [--partitions N] [--rounds N] [--at-once N,…] [--restarts N,…] [--fetch-bytes N] [--slice-bytes N] [--no-compare] | latency [--seconds N] [--rounds N] | reads [--records N] [--rounds N] | late [--records N] [--clients N] [--rounds N] | overtake [--records N] [--seconds N] [--rounds N] | rebuild [--records N] [--rounds N]',
+      'usage: npm run bench -- embedded [--records N] [--rounds N] | kafka [--records N] [--partitions N] [--rounds N] [--at-once N,…] [--restarts N,…] [--fetch-bytes N] [--slice-bytes N] [--no-compare] | latency [--seconds N] [--rounds N] | reads [--records N] [--rounds N] | accept [--records N] [--rounds N] | late [--records N] [--clients N] [--rounds N] | overtake [--records N] [--seconds N] [--rounds N] | rebuild [--records N] [--rounds N]',
     )
     process.exitCode = 2
 }
