@@ -281,6 +281,31 @@ describe('updates', () => {
   })
 })
 
+describe('a page', () => {
+  test.each([
+    [
+      'applications',
+      ['candidates', 'application_stages', 'jobs', 'job_stages', 'interviews', 'offers', 'candidate_tags'],
+    ],
+    ['candidates', ['applications', 'candidate_tags']],
+  ])('of %s comes with what it is linked to in one statement', async (path, tables) => {
+    const statements: string[] = []
+    const { store } = world
+    const query: typeof store.query = (sql, params) => {
+      statements.push(sql)
+      return store.query(sql, params)
+    }
+    const bound = { transaction: store.transaction.bind(store), script: store.script.bind(store) }
+    const counting = await world.serve({ store: { ...bound, query, close: async () => undefined } })
+    const { body } = await counting.get(`/v1/ats/${path}`, headers)
+    expect(body.data.results.length).toBeGreaterThan(0)
+    for (const table of tables) {
+      const reading = statements.filter((sql) => sql.includes(`."${table}" t`))
+      expect([table, reading.length]).toEqual([table, 1])
+    }
+  })
+})
+
 describe('pages', () => {
   const MANY = 'traffit:many'
 

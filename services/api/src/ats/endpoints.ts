@@ -11,8 +11,8 @@ import {
   shapeTags,
   shapeUsers,
 } from './others.ts'
-import { shapeApplications, shapeCandidates } from './people.ts'
-import type { Reader, Row } from './reader.ts'
+import { APPLICATIONS_LINKED, CANDIDATES_LINKED, shapeApplications, shapeCandidates } from './people.ts'
+import type { Reader, ReadOptions, Row } from './reader.ts'
 
 /** Linked records whose changes also count for `updated_after`: those of `model` whose `select` column names the listed `own`. */
 export interface Link {
@@ -23,11 +23,20 @@ export interface Link {
   readonly through?: { readonly model: ModelName; readonly column: string; readonly key: string }
 }
 
+/** Records that every page shows beside its own: those of `model` whose `column` holds a page's `own`. */
+export interface Linked extends ReadOptions {
+  readonly own: string
+  readonly model: ModelName
+  readonly column: string
+}
+
 /** One Kombo listing. */
 export interface Endpoint {
   readonly model: ModelName
   readonly filters: readonly Filter[]
   readonly links: readonly Link[]
+  /** What `shape` asks the reader for first; comes with the page in one statement. What it asks for beside that is read when it asks. */
+  readonly linked?: readonly Linked[]
   readonly shape: (rows: readonly Row[], reader: Reader) => Promise<object[]>
 }
 
@@ -74,6 +83,7 @@ export const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
       equalsFolded('last_name', 'last_name'),
     ],
     links: [child('applications', 'candidate_id'), child('candidate-tags', 'candidate_id')],
+    linked: CANDIDATES_LINKED,
     shape: shapeCandidates,
   },
   applications: {
@@ -91,6 +101,7 @@ export const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
       child('interviews', 'application_id'),
       child('offers', 'application_id'),
     ],
+    linked: APPLICATIONS_LINKED,
     shape: shapeApplications,
   },
   'application-stages': { model: 'application-stages', filters: [], links: [], shape: shapeStages },

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { qualified, type States, statesAsOf, statesNow, TABLES, tableName } from '@tidemark/projection'
+import { ident, qualified, type States, statesAsOf, statesNow, TABLES, tableName } from '@tidemark/projection'
 import type { SqlStore } from '@tidemark/store'
+import { allowsModel, type Scope } from '../auth.ts'
 import { keysOfModel } from '../keyRange.ts'
 import { decodeCursor, encodeCursor, flag, integer, type Query } from '../params.ts'
 import { createWhere, type Where } from '../sql.ts'
@@ -8,6 +9,7 @@ import { columnLists, type Row } from './columnLists.ts'
 import type { Endpoint } from './endpoints.ts'
 import { anyOf } from './filters.ts'
 import { rowsByKey } from './pastRows.ts'
+import { linkedKey } from './reader.ts'
 
 import { updatedAfter } from './updates.ts'
 
@@ -17,6 +19,7 @@ export interface ListRequest {
   readonly integrationId: string
   readonly endpoint: Endpoint
   readonly query: Query
+  readonly scope: Scope
   /** Time as of which records are listed; undefined: as they are. */
   readonly asOf?: string | undefined
 }
@@ -25,6 +28,8 @@ export interface ListPage {
   readonly rows: readonly Row[]
   /** Cursor of the next page; null on the last one. */
   readonly next: string | null
+  /** What the rows are linked to and came with them; see {@link linkedKey}. */
+  readonly linked: ReadonlyMap<string, readonly Row[]>
 }
 
 const COMMON = [anyOf('ids', 'id'), anyOf('remote_ids', 'remote_id')]
@@ -41,7 +46,8 @@ export function listPage(request: ListRequest): Promise<ListPage> {
   return request.asOf === undefined ? currentPage(request) : pastPage(request, request.asOf)
 }
 
-async function currentPage({ store, schema, integrationId, endpoint, query }: ListRequest): Promise<ListPage> {
+async function currentPage(request: ListRequest): Promise<ListPage> {
+  const { store, schema, integrationId, endpoint, query } = request
   const pageSize = integer(query, 'page_size', PAGE_SIZE)
   const where = createWhere()
   where.and(`t.integration_id = ${where.param(integrationId)}`)
@@ -53,16 +59,38 @@ async function currentPage({ store, schema, integrationId, endpoint, query }: Li
     const [at, id] = after.map((value) => where.param(String(value)))
     where.and(`(t.effective_changed_at, t.id) > (${at}::timestamptz, ${id})`)
   }
-  const { columns, lists, rows } = columnLists(endpoint.model, [...columnsOf(endpoint), 'effective_changed_at'])
-  const [found] = await store.query<{ lists: unknown }>(
-    `select ${lists} as lists from (
-select ${columns} from ${qualified(schema, tableName(endpoint.model))} t where ${where.text}
-order by t.effective_changed_at, t.id limit ${pageSize + 1}) r`,
+  const own = columnLists(endpoint.model, [...columnsOf(endpoint), 'effective_changed_at'])
+  const linked = linkedParts(request)
+  const found = await store.query<{ part: number; lists: unknown }>(
+    `with p as materialized (
+select ${own.columns} from ${qualified(schema, tableName(endpoint.model))} t where ${where.text}
+order by t.effective_changed_at, t.id limit ${pageSize + 1})
+${[`select -1 as part, ${own.lists} as lists from p r`, ...linked.map(({ sql }) => sql)].join('\nunion all\n')}`,
     where.params,
   )
+  const byPart = new Map(found.map(({ part, lists }) => [part, lists]))
   const cursorOf = (last: Row): string =>
     encodeCursor(bound, [String(last['effective_changed_at']), String(last['id'])])
-  return pageOf(rows(found?.lists), pageSize, cursorOf)
+  return {
+    ...pageOf(own.rows(byPart.get(-1)), pageSize, cursorOf),
+    linked: new Map(linked.map(({ key, rows }, i) => [key, rows(byPart.get(i))])),
+  }
+}
+
+/**
+ * What every page is linked to, read by the statement of the page itself: a second one would wait for the ids of the first, and to carry them back and
+ * forth costs as much as to look them up. The page is `p` there, and the integration the first parameter.
+ */
+function linkedParts({ schema, endpoint, scope }: ListRequest) {
+  const parts = (endpoint.linked ?? []).filter(({ model }) => allowsModel(scope, model))
+  return parts.map(({ own, model, column, ...options }, i) => {
+    const { columns, lists, rows } = columnLists(model, [...options.columns, 'id', column])
+    const alive = options.deleted ? '' : ' and t.remote_deleted_at is null'
+    const sql = `select ${i} as part, ${lists} as lists from (
+select ${columns} from ${statesNow(schema).from(model, 't')}
+where t.integration_id = $1 and t.${ident(column)} in (select p.${ident(own)} from p)${alive} order by t.id) r`
+    return { key: linkedKey(model, column, options), sql, rows }
+  })
 }
 
 async function pastPage(request: ListRequest, asOf: string): Promise<ListPage> {
@@ -89,7 +117,8 @@ async function pastPage(request: ListRequest, asOf: string): Promise<ListPage> {
     // Few records are named: an index finds them, wherever their keys are.
     inOnePass: query['ids'] !== undefined || query['remote_ids'] !== undefined,
   })
-  return pageOf(rows, pageSize, (last) => encodeCursor(bound, [String(last['record_key'])]))
+  const page = pageOf(rows, pageSize, (last) => encodeCursor(bound, [String(last['record_key'])]))
+  return { ...page, linked: new Map() }
 }
 
 /** What is shown of a record, but for its raw data, which nobody asks for here. */
@@ -98,7 +127,7 @@ const columnsOf = ({ model }: Endpoint): string[] => [
   ...TABLES[model].fields.map(({ name }) => name).filter((name) => name !== 'remote_data'),
 ]
 
-function pageOf(rows: readonly Row[], pageSize: number, cursorOf: (last: Row) => string): ListPage {
+function pageOf(rows: readonly Row[], pageSize: number, cursorOf: (last: Row) => string): Omit<ListPage, 'linked'> {
   const page = rows.slice(0, pageSize)
   const last = page.at(-1)
   return { rows: page, next: rows.length > pageSize && last ? cursorOf(last) : null }

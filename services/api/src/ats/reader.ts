@@ -25,7 +25,13 @@ export interface ReaderInput {
   readonly integrationId: string
   /** Rows are as they were at this time; undefined: as they are. */
   readonly asOf?: string | undefined
+  /** What came with the page, by {@link linkedKey}: all rows that hold any value of it. */
+  readonly linked?: ReadonlyMap<string, readonly Row[]>
 }
+
+/** Names what is asked for: rows with other columns, or with deleted ones too, are something else. */
+export const linkedKey = (model: ModelName, column: string, { columns, deleted = false }: ReadOptions): string =>
+  `${model}.${column} ${columns.join(',')} ${deleted}`
 
 interface Wanted extends ReadOptions {
   readonly model: ModelName
@@ -57,6 +63,8 @@ export function createReader(input: ReaderInput): Reader {
     by(model, column, values, options) {
       const wanted = [...new Set(values.filter((value) => typeof value === 'string'))]
       if (wanted.length === 0 || !allowsModel(input.scope, model)) return Promise.resolve([])
+      const known = input.linked?.get(linkedKey(model, column, options))
+      if (known) return Promise.resolve(known.filter(isAmong(column, wanted)))
       return new Promise((resolve, reject) => {
         if (waiting.length === 0) queueMicrotask(flush)
         waiting.push({ ...options, model, column, values: wanted, resolve, reject })
@@ -79,6 +87,11 @@ where t.integration_id = $1 and t.${ident(column)} = any(${place(values)}::text[
   const found = await store.query<{ part: number; lists: unknown }>(parts.join('\nunion all\n'), parameters)
   const byPart = new Map(found.map(({ part, lists }) => [part, lists]))
   return lists.map((list, i) => list.rows(byPart.get(i)))
+}
+
+function isAmong(column: string, values: readonly string[]): (row: Row) => boolean {
+  const among = new Set<unknown>(values)
+  return (row) => among.has(row[column])
 }
 
 /** Gives lists their placeholders among the parameters. Equal ones share one: to write a list costs more than to compare it. */

@@ -19,8 +19,8 @@ export function registerAts(app: FastifyInstance, deps: ApiDeps): void {
       const query = queryOf(request)
       const asOf = asOfParameter(deps, query)
       if (asOf !== undefined) await requireObserved(deps, integrationId, asOf)
-      const { rows, next } = await listPage({ store, schema, integrationId, endpoint, query, asOf })
-      const results = await endpoint.shape(rows, createReader({ store, schema, scope, integrationId, asOf }))
+      const { rows, next, linked } = await listPage({ store, schema, integrationId, scope, endpoint, query, asOf })
+      const results = await endpoint.shape(rows, createReader({ store, schema, scope, integrationId, asOf, linked }))
       return { status: 'success', data: { next, results } }
     })
     refuseOtherMethods(app, url, 'GET')

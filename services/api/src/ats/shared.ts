@@ -2,6 +2,10 @@ import type { ModelName } from '@tidemark/model'
 import { groupBy, indexBy, pluck, type Reader, type Row } from './reader.ts'
 import { closed, emailAddresses, pick, remoteId } from './values.ts'
 
+/** Columns of the joins that pages of other models ask for. */
+export const TAG_JOIN_COLUMNS = ['tag_id']
+export const STAGE_JOIN_COLUMNS = ['stage_id', 'index']
+
 /** Roles by their identifier in the ATS. */
 export async function rolesByRemoteId(reader: Reader, assignments: readonly Row[]): Promise<Map<unknown, Row>> {
   const columns = ['remote_id', 'remote_label', 'unified_type']
@@ -24,7 +28,7 @@ export async function tagsByCandidate(
   reader: Reader,
   candidateIds: readonly unknown[],
 ): Promise<Map<unknown, object[]>> {
-  const joins = await reader.by('candidate-tags', 'candidate_id', candidateIds, { columns: ['tag_id'] })
+  const joins = await reader.by('candidate-tags', 'candidate_id', candidateIds, { columns: TAG_JOIN_COLUMNS })
   const tags = await reader.by('tags', 'id', pluck(joins, 'tag_id'), { columns: ['remote_id', 'name'] })
   const byId = indexBy(tags, 'id')
   const out = new Map<unknown, object[]>()
@@ -40,7 +44,7 @@ export async function tagsByCandidate(
 
 /** Order of stages within jobs, `<job id>/<stage id>` to index. */
 export async function stageIndexes(reader: Reader, jobIds: readonly unknown[]): Promise<Map<string, unknown>> {
-  const joins = await reader.by('job-stages', 'job_id', jobIds, { columns: ['stage_id', 'index'] })
+  const joins = await reader.by('job-stages', 'job_id', jobIds, { columns: STAGE_JOIN_COLUMNS })
   return new Map(joins.map((join) => [`${join['job_id']}/${join['stage_id']}`, join['index'] ?? null]))
 }
 
