@@ -10,11 +10,14 @@ import {
 import fc from 'fast-check'
 
 /** Text with everything vendors send: empty, long, emoji, lone surrogates, quotes, slashes, integer-like. Not `__proto__`, which avsc (an oracle in tests) loses as a map key; ours has a test of its own. */
-export const vendorText: fc.Arbitrary<string> = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 8 }),
-  fc.string({ unit: 'grapheme', maxLength: 30 }),
-  fc.constantFrom('', '0', '1', '~', '/', '~1', '\ud800', 'a\udfffb', 'Ünïcödé 🧝', 'x'.repeat(70)),
-)
+export const vendorText: fc.Arbitrary<string> = fc
+  .oneof(
+    fc.string({ unit: 'binary', maxLength: 8 }),
+    fc.string({ unit: 'grapheme', maxLength: 30 }),
+    fc.constantFrom('', '0', '1', '~', '/', '~1', '\ud800', 'a\udfffb', 'Ünïcödé 🧝', 'x'.repeat(70)),
+  )
+  // fast-check makes it on purpose, now and then.
+  .filter((text) => text !== '__proto__')
 
 const json: fc.Arbitrary<unknown> = fc.oneof(
   vendorText,

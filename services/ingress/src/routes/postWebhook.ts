@@ -85,7 +85,7 @@ function createIntake(deps: WebhookDeps) {
     const webhook = toWebhookRequest(request)
     if (!from.source.verifyWebhook(webhook)) {
       deps.metrics.webhooks.inc({ source: from.name, outcome: 'unauthorized' })
-      const message = `The signature or secret of this webhook is missing or wrong. Check what the source "${from.name}" proves webhooks with.`
+      const message = `The signature or secret of this webhook is missing or wrong. Check webhook_secret, or the key that takes its place, of the source "${from.name}".`
       return reply.code(401).send(errorBody('SIGNATURE_INVALID', message))
     }
     try {
