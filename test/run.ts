@@ -15,8 +15,8 @@ import { shareKafka } from './harness/sharedKafka.ts'
 const ROOT = join(import.meta.dirname, '..')
 const bin = (name: string): string => join(ROOT, 'node_modules/.bin', name)
 
-/** What runs over PGlite first, and a second time over PostgreSQL. */
-const OVER_POSTGRES = ['services/projector', 'services/api']
+/** What runs over PGlite first, and a second time over PostgreSQL; without what is about PostgreSQL anyway. */
+const OVER_POSTGRES = ['services/projector', 'services/api', '--exclude=**/*.postgres.int.test.ts']
 
 type Environment = Readonly<Record<string, string>>
 

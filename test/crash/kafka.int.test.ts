@@ -12,7 +12,7 @@ describe.skipIf(!kafka?.local || url === undefined)('on Kafka', () => {
     timeout: 600_000,
   }, async () => {
     const result = await crashKafka({
-      kills: 20,
+      kills: 16,
       seed: 3,
       cluster: kafka?.local as never,
       postgresUrl: url as string,
