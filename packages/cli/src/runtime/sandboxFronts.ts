@@ -35,6 +35,8 @@ async function traffit(sandbox: Sandbox, clock: Clock): Promise<SandboxFront> {
     config: {
       ...{ name: 'traffit', connector: 'traffit', base_url: origin, integration: 'traffit:sandbox' },
       ...{ client_id: simulator.clientId, client_secret: simulator.clientSecret, webhook_secret: WEBHOOK_SECRET },
+      // A newcomer should not wait for tags, which cost a request a candidate.
+      requests_per_second: 1000,
     },
     described: `the same company answers as TRAFFIT at ${origin}`,
     observe: (mutation) => simulator.onMutation(mutation),

@@ -28,7 +28,7 @@ const create = (more: Partial<TraffitOptions> = {}): Source =>
     {
       ...{ baseUrl: fake.baseUrl, clientId: 'acme_tidemark', clientSecret: 'the-client-secret' },
       ...{ webhookSecret: 'the-webhook-secret', integration: 'traffit:acme', timeZone: 'UTC' },
-      ...{ scopes: DEFAULT_SCOPES, applicationsCreatedAfterMs: null, ...more },
+      ...{ scopes: DEFAULT_SCOPES, applicationsCreatedAfterMs: null, requestsPerSecond: 5, ...more },
     },
     { clock, random: seededRandom(7) },
     { client: { ...CLIENT_LIMITS, bodyBytesMax: 20_000, idleTimeoutMs: 5000 }, cursor: { pagesMax: 5 } },

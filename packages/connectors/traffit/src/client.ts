@@ -17,8 +17,6 @@ import { PAGE_SIZE, sortHeader } from './cursor.ts'
 import { answerInvalid, judge, saidBy } from './errors.ts'
 import type { TraffitOptions } from './options.ts'
 
-/** Below the observed rate of a careful reader: TRAFFIT publishes no limit. */
-const SPACING_MS = 200
 /** The feeds of history and activities are slow. */
 const IDLE_TIMEOUT_MS = 180_000
 const REDIRECTS_MAX = 3
@@ -68,7 +66,7 @@ export class TraffitClient {
   constructor(options: TraffitOptions, deps: ConnectorDeps, limits: HttpLimits = CLIENT_LIMITS) {
     this.#options = options
     this.#now = () => deps.clock.now()
-    this.#http = new HttpClient(deps, { provider: 'TRAFFIT', limits, spacingMs: SPACING_MS })
+    this.#http = new HttpClient(deps, { provider: 'TRAFFIT', limits, spacingMs: 1000 / options.requestsPerSecond })
     const { signal: closing } = this.#closing
     this.#tokens = createTokens(options, { http: this.#http, clock: deps.clock, closing, clean: this.#clean })
   }

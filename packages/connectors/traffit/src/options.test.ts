@@ -21,6 +21,7 @@ describe('options', () => {
       timeZone: 'UTC',
       scopes: DEFAULT_SCOPES,
       applicationsCreatedAfterMs: null,
+      requestsPerSecond: 5,
     })
   })
 
@@ -50,6 +51,7 @@ describe('options', () => {
     [{ client_secret: 'two words' }, 'client_secret'],
     [{ webhook_secret: 'short' }, 'webhook_secret'],
     [{ time_zone: 'Mars/Olympus' }, 'time_zone'],
+    [{ requests_per_second: 0 }, 'requests_per_second'],
     [{ scopes: [] }, 'scopes'],
     [{ scopes: ['Employee'] }, 'scopes.0'],
     [{ applications_created_after: 'today' }, 'applications_created_after'],

@@ -18,7 +18,11 @@ export interface TraffitOptions {
   readonly scopes: readonly string[]
   /** Only applications that were created at or after this time, in ms; null: all. */
   readonly applicationsCreatedAfterMs: number | null
+  /** Requests a second at most; TRAFFIT publishes no limit, and a public client holds itself to 5. Default 5. */
+  readonly requestsPerSecond: number
 }
+
+const REQUESTS_PER_SECOND = 5
 
 /** The scopes that the streams and webhook subscriptions need. */
 export const DEFAULT_SCOPES = [
@@ -56,6 +60,11 @@ const schema = z.strictObject({
   scopes: z
     .array(z.string('expected a scope').regex(/^[a-z_]+$/, 'expected a scope, such as employee'), 'expected a list')
     .min(1, 'must name a scope')
+    .optional(),
+  requests_per_second: z
+    .number('expected a number')
+    .min(0.1, 'expected at least 0.1')
+    .max(1000, 'expected at most 1000')
     .optional(),
   applications_created_after: z
     .string('expected a time such as 2026-11-20T00:00:00Z')
@@ -109,6 +118,7 @@ export function parseOptions(options: Readonly<Record<string, unknown>>): Traffi
     timeZone: data.time_zone ?? 'UTC',
     scopes: data.scopes ?? DEFAULT_SCOPES,
     applicationsCreatedAfterMs: parseTime(data.applications_created_after) ?? null,
+    requestsPerSecond: data.requests_per_second ?? REQUESTS_PER_SECOND,
   }
 }
 
