@@ -1,4 +1,5 @@
 import { TidemarkError } from '@tidemark/base'
+import { isBaseUrl, optionInvalid, PRINTABLE, printableExpected } from '@tidemark/connector/options'
 import { z } from 'zod'
 import { OUTCOMES, type Outcome } from './statuses.ts'
 
@@ -21,15 +22,11 @@ export interface HrworksOptions {
 
 const PRODUCTION = 'https://api.hrworks.de/v2'
 
-/** Values that go into requests: printable ASCII, so that a mistyped key fails here and not as a cryptic refusal. */
-const PRINTABLE = /^[\x21-\x7e]+$/
-
 const baseUrl = z.string('expected a URL').refine(isBaseUrl, {
   error: `expected an http or https URL without user, query or fragment, such as ${PRODUCTION}`,
 })
 
-const printable = (what: string) =>
-  z.string(`expected ${what}`).regex(PRINTABLE, `expected ${what}: printable characters without spaces, not empty`)
+const printable = (what: string) => z.string(`expected ${what}`).regex(PRINTABLE, printableExpected(what))
 
 const statusId = z.string('expected a status identifier').min(1, 'must not be empty')
 
@@ -52,18 +49,6 @@ const schema = z.strictObject({
     .optional(),
 })
 
-function isBaseUrl(text: string): boolean {
-  const url = URL.parse(text)
-  return (
-    url !== null &&
-    (url.protocol === 'https:' || url.protocol === 'http:') &&
-    url.username === '' &&
-    url.password === '' &&
-    url.search === '' &&
-    url.hash === ''
-  )
-}
-
 /**
  * Parses the options of an HR WORKS source. The integration id is `hrworks:<name of the source>` unless it is given.
  * Throws CONFIG_INVALID naming the first wrong key; never repeats a value, which may be a secret.
@@ -71,7 +56,7 @@ function isBaseUrl(text: string): boolean {
 export function parseOptions(options: Readonly<Record<string, unknown>>): HrworksOptions {
   const { name, connector: _connector, ...own } = options
   const parsed = schema.safeParse(own)
-  if (!parsed.success) throw configInvalid(parsed.error.issues[0])
+  if (!parsed.success) throw optionInvalid(parsed.error.issues[0], 'an HR WORKS source', Object.keys(schema.shape))
   const { data } = parsed
   return {
     integration: data.integration ?? defaultIntegration(name),
@@ -90,14 +75,4 @@ function defaultIntegration(name: unknown): string {
   const key = 'integration'
   const message = `${key}: expected an integration id such as hrworks:acme, because the source has no name to derive it from`
   throw new TidemarkError('CONFIG_INVALID', message, { fields: { key } })
-}
-
-function configInvalid(issue: z.core.$ZodIssue | undefined): TidemarkError {
-  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined
-  const key = unknown ?? issue?.path.join('.') ?? ''
-  const problem =
-    unknown === undefined
-      ? (issue?.message ?? 'is not valid')
-      : `is not an option of an HR WORKS source; the options are ${Object.keys(schema.shape).join(', ')}`
-  return new TidemarkError('CONFIG_INVALID', `${key}: ${problem}`, { fields: { key } })
 }

@@ -1,4 +1,4 @@
-import { TidemarkError } from '@tidemark/base'
+import { isBaseUrl, optionInvalid, PRINTABLE, printableExpected } from '@tidemark/connector/options'
 import { z } from 'zod'
 
 /** What orders the states of a record; one scale for the whole source, because versions of two scales cannot be compared. */
@@ -16,15 +16,11 @@ export interface KnitOptions {
   readonly recordVersion: RecordVersion
 }
 
-/** Values that go into HTTP headers: printable ASCII, so that a mistyped secret fails here and not as a cryptic transport error. */
-const HEADER_VALUE = /^[\x21-\x7e]+$/
-
 const baseUrl = z.string('expected a URL').refine(isBaseUrl, {
   error: 'expected an http or https URL without user, query or fragment, such as https://api.getknit.dev/v1.0',
 })
 
-const headerValue = (what: string) =>
-  z.string(`expected ${what}`).regex(HEADER_VALUE, `expected ${what}: printable characters without spaces, not empty`)
+const headerValue = (what: string) => z.string(`expected ${what}`).regex(PRINTABLE, printableExpected(what))
 
 const schema = z.strictObject({
   base_url: baseUrl,
@@ -36,20 +32,6 @@ const schema = z.strictObject({
   record_version: z.enum(['triggered_at', 'updated_at'], 'expected triggered_at or updated_at').default('triggered_at'),
 })
 
-const KEYS = Object.keys(schema.shape).join(', ')
-
-function isBaseUrl(text: string): boolean {
-  const url = URL.parse(text)
-  return (
-    url !== null &&
-    (url.protocol === 'https:' || url.protocol === 'http:') &&
-    url.username === '' &&
-    url.password === '' &&
-    url.search === '' &&
-    url.hash === ''
-  )
-}
-
 /**
  * Parses the options of a Knit source. `name` and `connector`, which every source has, are passed over. Throws CONFIG_INVALID
  * naming the first wrong key; never repeats a value, which may be a secret.
@@ -57,7 +39,7 @@ function isBaseUrl(text: string): boolean {
 export function parseOptions(options: Readonly<Record<string, unknown>>): KnitOptions {
   const { name: _name, connector: _connector, ...own } = options
   const parsed = schema.safeParse(own)
-  if (!parsed.success) throw configInvalid(parsed.error.issues[0])
+  if (!parsed.success) throw optionInvalid(parsed.error.issues[0], 'a Knit source', Object.keys(schema.shape))
   const { base_url, api_key, second_api_key, integrations, record_version } = parsed.data
   return {
     baseUrl: base_url.replace(/\/+$/, ''),
@@ -66,14 +48,4 @@ export function parseOptions(options: Readonly<Record<string, unknown>>): KnitOp
     integrations,
     recordVersion: record_version,
   }
-}
-
-function configInvalid(issue: z.core.$ZodIssue | undefined): TidemarkError {
-  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined
-  const key = unknown ?? issue?.path.join('.') ?? ''
-  const problem =
-    unknown === undefined
-      ? (issue?.message ?? 'is not valid')
-      : `is not an option of a Knit source; the options are ${KEYS}`
-  return new TidemarkError('CONFIG_INVALID', `${key}: ${problem}`, { fields: { key } })
 }

@@ -1,4 +1,4 @@
-import { TidemarkError } from '@tidemark/base'
+import { optionInvalid, PRINTABLE, printableExpected } from '@tidemark/connector/options'
 import { parseTime } from '@tidemark/model'
 import { z } from 'zod'
 
@@ -36,11 +36,7 @@ export const DEFAULT_SCOPES = [
   'webhook',
 ] as const
 
-/** Printable ASCII without spaces, so that a mistyped credential fails here and not as a puzzling refusal. */
-const PRINTABLE = /^[\x21-\x7e]+$/
-
-const printable = (what: string) =>
-  z.string(`expected ${what}`).regex(PRINTABLE, `expected ${what}: printable characters without spaces, not empty`)
+const printable = (what: string) => z.string(`expected ${what}`).regex(PRINTABLE, printableExpected(what))
 
 const schema = z.strictObject({
   base_url: z
@@ -106,7 +102,7 @@ function tenantOf(baseUrl: string): string {
 export function parseOptions(options: Readonly<Record<string, unknown>>): TraffitOptions {
   const { name: _name, connector: _connector, ...own } = options
   const parsed = schema.safeParse(own)
-  if (!parsed.success) throw configInvalid(parsed.error.issues[0])
+  if (!parsed.success) throw optionInvalid(parsed.error.issues[0], 'a TRAFFIT source', Object.keys(schema.shape))
   const { data } = parsed
   const baseUrl = new URL(data.base_url).origin
   return {
@@ -120,14 +116,4 @@ export function parseOptions(options: Readonly<Record<string, unknown>>): Traffi
     applicationsCreatedAfterMs: parseTime(data.applications_created_after) ?? null,
     requestsPerSecond: data.requests_per_second ?? REQUESTS_PER_SECOND,
   }
-}
-
-function configInvalid(issue: z.core.$ZodIssue | undefined): TidemarkError {
-  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined
-  const key = unknown ?? issue?.path.join('.') ?? ''
-  const problem =
-    unknown === undefined
-      ? (issue?.message ?? 'is not valid')
-      : `is not an option of a TRAFFIT source; the options are ${Object.keys(schema.shape).join(', ')}`
-  return new TidemarkError('CONFIG_INVALID', `${key}: ${problem}`, { fields: { key } })
 }
