@@ -5,6 +5,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Connector, FetchOptions, Page, Source, WebhookRequest } from './connector.ts'
 
 export { allWritten } from './testing/allWritten.ts'
+export {
+  type Received,
+  type Scripted,
+  type ScriptedServer,
+  startScriptedServer,
+} from './testing/scriptedServer.ts'
 
 /** What a stand-in answers to one request. */
 export type Answer =

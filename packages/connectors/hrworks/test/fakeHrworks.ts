@@ -1,21 +1,12 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type Received, type Scripted, startScriptedServer } from '@tidemark/connector/contract'
 
-/** One scripted answer of the stand-in. */
-export interface Scripted {
-  readonly status?: number
-  readonly headers?: Readonly<Record<string, string>>
-  /** Sent as JSON unless it is text. */
-  readonly body?: unknown
-  /** Cuts the connection in the middle of the body. */
-  readonly cut?: boolean
-}
+export type { Scripted } from '@tidemark/connector/contract'
 
 export interface Seen {
   readonly method: string
   /** Path below the base URL, with its query. */
   readonly path: string
-  readonly headers: IncomingMessage['headers']
+  readonly headers: Received['headers']
   readonly body: string
 }
 
@@ -65,43 +56,15 @@ export async function startFakeHrworks(): Promise<FakeHrworks> {
     answer: (_request: Seen, _count: number): Scripted => page('applicants', []),
     authenticate: (): Scripted => ({ body: { token: tokenUntil(4_102_444_800) } }),
   }
-  const server = createServer((request, response) => {
-    const parts: Buffer[] = []
-    request.on('data', (part: Buffer) => parts.push(part))
-    request.on('end', () => {
-      const path = (request.url ?? '/').replace(/^\/v2/, '')
-      if (path === '/authentication') {
-        minted++
-        write(response, fake.authenticate())
-        return
-      }
-      const { method = 'GET', headers } = request
-      const entry = { method, path, headers, body: Buffer.concat(parts).toString() }
-      seen.push(entry)
-      write(response, fake.answer(entry, seen.length - 1))
-    })
+  const { origin, close } = await startScriptedServer(({ method, url, headers, body }) => {
+    const path = `${url.pathname}${url.search}`.replace(/^\/v2/, '')
+    if (path === '/authentication') {
+      minted++
+      return fake.authenticate()
+    }
+    const entry = { method, path, headers, body }
+    seen.push(entry)
+    return fake.answer(entry, seen.length - 1)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  return Object.assign(fake, {
-    baseUrl: `http://127.0.0.1:${port}/v2`,
-    seen,
-    minted: () => minted,
-    close: () =>
-      new Promise<void>((resolve) => {
-        server.closeAllConnections()
-        server.close(() => resolve())
-      }),
-  })
-}
-
-function write(response: ServerResponse, { status = 200, headers = {}, body = '', cut = false }: Scripted): void {
-  const text = typeof body === 'string' ? body : JSON.stringify(body)
-  response.writeHead(status, { 'content-type': 'application/json', ...headers })
-  if (!cut) {
-    response.end(text)
-    return
-  }
-  response.write(text.slice(0, text.length / 2))
-  setTimeout(() => response.destroy(), 5)
+  return Object.assign(fake, { baseUrl: `${origin}/v2`, seen, minted: () => minted, close })
 }

@@ -1,20 +1,11 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type Received, type Scripted, startScriptedServer } from '@tidemark/connector/contract'
 
-/** One scripted answer of the stand-in. */
-export interface Scripted {
-  readonly status?: number
-  readonly headers?: Readonly<Record<string, string>>
-  /** Sent as JSON unless it is text. */
-  readonly body?: unknown
-  /** Cuts the connection in the middle of the body. */
-  readonly cut?: boolean
-}
+export type { Scripted } from '@tidemark/connector/contract'
 
 export interface Seen {
   readonly method: string
   readonly path: string
-  readonly headers: IncomingMessage['headers']
+  readonly headers: Received['headers']
   readonly body: string
 }
 
@@ -63,40 +54,12 @@ export async function startFakeTraffit(): Promise<FakeTraffit> {
     answer: (_request: Seen, _count: number): Scripted => page([]),
     token: (_request: Seen, _count: number): Scripted => granted(),
   }
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = []
-    request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.on('end', () => {
-      const { pathname } = new URL(request.url ?? '/', 'http://localhost')
-      const body = Buffer.concat(chunks).toString()
-      const entry = { method: request.method ?? 'GET', path: pathname, headers: request.headers, body }
-      const isToken = pathname === '/oauth2/token'
-      const list = isToken ? minted : seen
-      list.push(entry)
-      write(response, (isToken ? fake.token : fake.answer)(entry, list.length - 1))
-    })
+  const { origin, close } = await startScriptedServer(({ method, url, headers, body }) => {
+    const entry = { method, path: url.pathname, headers, body }
+    const isToken = url.pathname === '/oauth2/token'
+    const list = isToken ? minted : seen
+    list.push(entry)
+    return (isToken ? fake.token : fake.answer)(entry, list.length - 1)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  return Object.assign(fake, {
-    baseUrl: `http://127.0.0.1:${port}`,
-    seen,
-    minted,
-    close: () =>
-      new Promise<void>((resolve) => {
-        server.closeAllConnections()
-        server.close(() => resolve())
-      }),
-  })
-}
-
-function write(response: ServerResponse, { status = 200, headers = {}, body = '', cut = false }: Scripted): void {
-  const text = typeof body === 'string' ? body : JSON.stringify(body)
-  response.writeHead(status, { 'content-type': 'application/json', ...headers })
-  if (!cut) {
-    response.end(text)
-    return
-  }
-  response.write(text.slice(0, text.length / 2))
-  setTimeout(() => response.destroy(), 5)
+  return Object.assign(fake, { baseUrl: origin, seen, minted, close })
 }
