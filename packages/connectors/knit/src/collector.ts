@@ -1,11 +1,7 @@
-import { TidemarkError } from '@tidemark/base'
 import type { ChildList, Mapped, MappedRecord, MappingFailure } from '@tidemark/connector'
-import { type ModelName, publicId, type RecordInput, recordKey, remoteKey } from '@tidemark/model'
-import { isJson, type Json } from './json.ts'
+import { isJson, type Json, mappingFailure, reference } from '@tidemark/connector/mapping'
+import { type ModelName, type RecordInput, remoteKey } from '@tidemark/model'
 import type { Versions } from './versions.ts'
-
-/** Bytes of a failed record's JSON kept with the failure. */
-const FAILURE_JSON_BYTES_MAX = 65_536
 
 /** Collects what one event maps to, each record once. */
 export class Collector {
@@ -26,7 +22,7 @@ export class Collector {
 
   /** Public id of the entity that has this id in the source system: what references to it hold. */
   reference(model: ModelName, id: string): string {
-    return publicId(recordKey(this.#integrationId, model, remoteKey(id)))
+    return reference(this.#integrationId, model, id)
   }
 
   /** The job or application that the event is about. */
@@ -47,11 +43,7 @@ export class Collector {
   }
 
   fail(model: ModelName, key: string | null, problem: string, item: unknown): void {
-    const error = new TidemarkError(
-      'RECORD_INVALID',
-      `${model}${key === null ? '' : ` ${key}`}: ${problem}. The record was set aside; ask Knit about it.`,
-    )
-    this.#failures.push({ error, model, remoteKey: key, json: clippedJson(item) })
+    this.#failures.push(mappingFailure('Knit', model, key, problem, item))
   }
 
   /**
@@ -112,23 +104,4 @@ export interface ChildSource {
 export interface ChildRecord {
   readonly id: string
   readonly record: RecordInput
-}
-
-function clippedJson(item: unknown): string {
-  const bytes = Buffer.from(jsonOf(item))
-  if (bytes.length <= FAILURE_JSON_BYTES_MAX) return bytes.toString()
-  // A character cut in two decodes to U+FFFD, which is dropped.
-  return bytes
-    .subarray(0, FAILURE_JSON_BYTES_MAX)
-    .toString()
-    .replace(/\ufffd+$/, '')
-}
-
-function jsonOf(item: unknown): string {
-  try {
-    return JSON.stringify(item) ?? 'null'
-  } catch {
-    // Nested deeper than the stack; the bytes are in ats.raw.
-    return '"nested too deeply to be shown"'
-  }
 }

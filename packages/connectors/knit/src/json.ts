@@ -1,9 +1,8 @@
 /** Reading Knit's JSON without believing in it. */
 
-export type Json = Readonly<Record<string, unknown>>
+import { isJson, type Json } from '@tidemark/connector/mapping'
 
-export const isJson = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+export { isJson, type Json }
 
 /** A non-empty text, else null. */
 export const textOf = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null)
