@@ -37,7 +37,9 @@ const ORDER =
   'jobs job-postings candidates applications application-stages interviews offers rejection-reasons tags users roles screening-questions notes ' +
   'candidate-tags job-stages job-hiring-team job-screening-questions interview-users user-roles job-role-assignments'
 const models = ORDER.split(' ').map((name) => read(`models/${name}.avsc`))
-const singles = ['raw', 'control', 'sync-event', 'dead-letter', 'command'].map((name) => read(`${name}.avsc`))
+const singles = ['raw', 'control', 'sync-event', 'dead-letter', 'command', 'complete-run'].map((name) =>
+  read(`${name}.avsc`),
+)
 const problems: string[] = []
 
 /** Puts each named type in place at its first use; later uses are its name. */
@@ -117,6 +119,7 @@ const SINGLE_SUBJECT: Record<string, string> = {
   Raw: 'ats.raw-value',
   Control: 'tidemark.ats.Control',
   SyncEvent: 'ats.syncs-value',
+  CompleteRun: 'ats.complete-runs-value',
   DeadLetter: 'ats.dead-letters-value',
   Command: 'ats.commands-value',
 }

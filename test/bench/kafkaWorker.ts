@@ -9,7 +9,7 @@ import { openCodec } from '@tidemark/codec'
 import { createProcessor, NETWORK_OPTIONS } from '@tidemark/diff-processor'
 import type { EventLog, FetchRequest } from '@tidemark/log'
 import { openKafka } from '@tidemark/log-kafka'
-import { MODEL_NAMES, OBSERVED_TOPIC, snapshotsTopic, topicPlans } from '@tidemark/model'
+import { OBSERVED_TOPIC, stateTopics, topicPlans } from '@tidemark/model'
 import { createMetrics, silentLogger } from '@tidemark/telemetry'
 import { memoryRegistry } from '@tidemark/testing/registry'
 import { type ReferenceOptions, runReference } from './kafkaReference.ts'
@@ -60,7 +60,7 @@ async function open() {
     stateDir,
     clientId: 'bench',
     clock: systemClock,
-    stateTopics: () => MODEL_NAMES.map(snapshotsTopic),
+    stateTopics,
   })
   return { kafka, codec: await openCodec(memoryRegistry()) }
 }

@@ -57,6 +57,7 @@ async function expectedChanges(
   total: { observations: number },
 ): Promise<Map<ModelName, Keyed[]>> {
   const snapshots = new Map<string, Snapshot>()
+  const runs = new Map<string, Control>()
   /** Offset at which a record, or a child of it, was last observed. */
   const seenAt = new Map<string, number>()
   const expected = new Map<ModelName, Keyed[]>(MODEL_NAMES.map((model) => [model, []]))
@@ -74,7 +75,10 @@ async function expectedChanges(
       take(
         observed.model,
         key,
-        naiveApply(observed.model, snapshots.get(key), observed.observation as Observation, source),
+        naiveApply(observed.model, snapshots.get(key), observed.observation as Observation, {
+          ...source,
+          lastSeenAt: lastSeenAt(runs, key, snapshots.get(key)),
+        }),
       )
       continue
     }
@@ -87,6 +91,9 @@ async function expectedChanges(
             child,
             naiveSweepChild(control.model as ModelName, snapshot, control, source),
           )
+    } else if (control.kind === 'sweep_end') {
+      const gone = absentees(snapshots, seenAt, control)
+      if (gone.every(([, { record }]) => record.remote_deleted_at !== null)) runs.set(runOf(control), control)
     } else if (control.kind === 'sweep_apply') {
       for (const [gone, snapshot] of absentees(snapshots, seenAt, control)) {
         const listing = `the complete listing of ${control.model} by run ${control.sync_id}`
@@ -95,16 +102,31 @@ async function expectedChanges(
         const model = control.model as ModelName
         // What was observed after the run began is not gone, nor are its children.
         if (control.fetch_started_at < snapshot.observed_at && snapshot.record.remote_deleted_at === null) continue
-        take(model, gone, naiveRemove(model, snapshot, control, own, source))
+        const place = { ...source, lastSeenAt: lastSeenAt(runs, gone, snapshot) }
+        take(model, gone, naiveRemove(model, snapshot, control, own, place))
         const ofParent = { detail: `${gone} is not in ${listing}`, records }
         for (const child of childModels(model))
           for (const [key, state] of childrenOf(snapshots, gone, child))
             take(child, key, naiveRemove(child, state, control, ofParent, source))
       }
+      runs.set(runOf(control), control)
     }
   }
   return expected
 }
+
+const runOf = ({ integration_id, model }: Control): string => `${integration_id} ${model}`
+
+/** When the last complete run over the record's model began, if it saw the record. */
+function lastSeenAt(runs: ReadonlyMap<string, Control>, key: string, snapshot: Snapshot | undefined): number | null {
+  const { integrationId, model } = parseRecordKey(key) ?? {}
+  const run = runs.get(`${integrationId} ${model}`)
+  if (!run || !snapshot || snapshot.source.offset >= (run.begin_offset ?? 0) || isSpared(run, key)) return null
+  return run.fetch_started_at
+}
+
+const isSpared = ({ spared }: Control, key: string): boolean =>
+  spared.some((one) => key === one || key.startsWith(`${one}:`))
 
 type Entries = [string, Snapshot][]
 
@@ -126,8 +148,7 @@ const absentees = (
     [...snapshots].filter(([key]) => {
       const parts = parseRecordKey(key)
       const isInScope = parts?.model === control.model && parts.integrationId === control.integration_id
-      const isSpared = control.spared.some((spared) => key === spared || key.startsWith(`${spared}:`))
-      return isInScope && !isSpared && (seenAt.get(key) ?? -1) < (control.begin_offset ?? 0)
+      return isInScope && !isSpared(control, key) && (seenAt.get(key) ?? -1) < (control.begin_offset ?? 0)
     }),
   )
 

@@ -10,7 +10,7 @@ import { createProcessor, PROCESSOR_GROUP } from '@tidemark/diff-processor'
 import type { EventLog } from '@tidemark/log'
 import { type Embedded, openEmbedded } from '@tidemark/log-embedded'
 import { openKafka, openRegistry } from '@tidemark/log-kafka'
-import { changesTopic, MODEL_NAMES, OBSERVED_TOPIC, snapshotsTopic, topicPlans } from '@tidemark/model'
+import { changesTopic, OBSERVED_TOPIC, snapshotsTopic, stateTopics, topicPlans } from '@tidemark/model'
 import { createMetrics, silentLogger } from '@tidemark/telemetry'
 import { observationBuilder } from '@tidemark/testing'
 import { verify } from '@tidemark/verify'
@@ -107,7 +107,7 @@ async function onKafka<T>(work: (log: EventLog, codec: OpenCodec) => Promise<T>)
     // One folder for all: state that was restored too early must not be trusted later.
     stateDir: join(folder, 'state'),
     clock: systemClock,
-    stateTopics: () => MODEL_NAMES.map(snapshotsTopic),
+    stateTopics,
   })
   try {
     return await work(log, await openCodec(openRegistry({ url: kafka!.registryUrl ?? '', clientId: 'test' })))

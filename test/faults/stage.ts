@@ -7,7 +7,7 @@ import { type OpenCodec, openCodec } from '@tidemark/codec'
 import { PROCESSOR_GROUP } from '@tidemark/diff-processor'
 import type { EventLog } from '@tidemark/log'
 import { type KafkaLogger, openKafka } from '@tidemark/log-kafka'
-import { MODEL_NAMES, OBSERVED_TOPIC, snapshotsTopic, topicPlans } from '@tidemark/model'
+import { OBSERVED_TOPIC, topicPlans } from '@tidemark/model'
 import { memoryRegistry } from '@tidemark/testing'
 import { type CheckResult, checkExactlyOnce } from '../crash/checker.ts'
 import type { ProxiedKafka } from './cluster.ts'
@@ -25,7 +25,7 @@ const PACE_MS = 20
 /** Every process makes the same ids: schemas are registered in one order. */
 export const testCodec = (): Promise<OpenCodec> => openCodec(memoryRegistry())
 
-export const stateTopics = (): string[] => MODEL_NAMES.map(snapshotsTopic)
+export { stateTopics } from '@tidemark/model'
 
 /** Small requests and short waits: what is cut is noticed soon. */
 export const TIMEOUTS = { requestTimeoutMs: 5000, connectionTimeoutMs: 2000 } as const

@@ -6,7 +6,7 @@ import { type OpenCodec, openCodec } from '@tidemark/codec'
 import { createProcessor, PROCESSOR_GROUP } from '@tidemark/diff-processor'
 import { type EventLog, type LogRecord, readRange } from '@tidemark/log'
 import { openKafka, openRegistry } from '@tidemark/log-kafka'
-import { MODEL_NAMES, snapshotsTopic, topicPlans } from '@tidemark/model'
+import { stateTopics, topicPlans } from '@tidemark/model'
 import { createMetrics, silentLogger } from '@tidemark/telemetry'
 
 export const PARTITIONS = 3
@@ -34,7 +34,7 @@ export async function startPipeline({ brokers, registryUrl, outputsMax }: Pipeli
     clientId: 'test',
     stateDir,
     clock: systemClock,
-    stateTopics: ({ group }) => (group === PROCESSOR_GROUP ? MODEL_NAMES.map(snapshotsTopic) : []),
+    stateTopics: ({ group }) => (group === PROCESSOR_GROUP ? stateTopics() : []),
   })
   await log.ensureTopics(topicPlans({ partitions: PARTITIONS }))
   const codec = await openCodec(openRegistry({ url: registryUrl, clientId: 'test' }))

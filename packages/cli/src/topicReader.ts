@@ -3,6 +3,7 @@ import type { OpenCodec } from '@tidemark/codec'
 import type { LogRecord } from '@tidemark/log'
 import {
   COMMANDS_TOPIC,
+  COMPLETE_RUNS_TOPIC,
   changesTopic,
   DEAD_LETTERS_TOPIC,
   MODEL_NAMES,
@@ -20,6 +21,7 @@ export function topicReader(codec: OpenCodec): TopicReader {
     [RAW_TOPIC, (value) => codec.decode('Raw', value)],
     [SYNCS_TOPIC, (value) => codec.decode('SyncEvent', value)],
     [COMMANDS_TOPIC, (value) => codec.decode('Command', value)],
+    [COMPLETE_RUNS_TOPIC, (value) => codec.decode('CompleteRun', value)],
     [DEAD_LETTERS_TOPIC, (value) => codec.decode('DeadLetter', value)],
     [OBSERVED_TOPIC, (value) => codec.decodeObserved(value)],
   ])

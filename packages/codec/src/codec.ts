@@ -1,5 +1,6 @@
 import type {
   Command,
+  CompleteRun,
   Control,
   DeadLetter,
   ModelName,
@@ -20,6 +21,7 @@ export interface Singles {
   SyncEvent: SyncEvent
   DeadLetter: DeadLetter
   Command: Command
+  CompleteRun: CompleteRun
 }
 
 type WithRecord<T, R, K extends string> = Omit<T, K> & { readonly [P in K]: R }

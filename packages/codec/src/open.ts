@@ -26,6 +26,7 @@ const SINGLE_SUBJECTS: Readonly<Record<keyof Singles, string>> = {
   SyncEvent: 'ats.syncs-value',
   DeadLetter: 'ats.dead-letters-value',
   Command: 'ats.commands-value',
+  CompleteRun: 'ats.complete-runs-value',
 }
 
 /** One subject's newest schema, compiled, with the ids of all its versions. */

@@ -429,8 +429,14 @@ describe.each(MODEL_NAMES)('%s: any sequence of observations', (model) => {
           const value = codec.encodeObservation(model, fields, normalizeRecord(model, s.input))
           const source = { partition: 1, offset }
           const observed = codec.decodeObserved(value)
-          const expected = naiveApply(model, naive, (observed as { observation: Observation }).observation, source)
-          const outcome = differ.apply(model, encoded, value, source)
+          // A complete run, before or after what was asked for.
+          const lastSeenAt = s.took % 2 === 0 ? null : i * 100 - 40 + s.took
+          const expected = naiveApply(model, naive, (observed as { observation: Observation }).observation, {
+            ...source,
+            lastSeenAt,
+          })
+          const lastSeen = { key: Buffer.from('key'), at: () => lastSeenAt ?? Number.NaN }
+          const outcome = differ.apply(model, encoded, value, { ...source, lastSeen })
           expect(outcome.kind).toBe(expected.kind)
           if ('snapshot' in outcome) {
             encoded = outcome.snapshot

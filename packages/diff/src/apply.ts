@@ -42,12 +42,24 @@ export interface DiffOptions {
   readonly tracked?: readonly string[]
 }
 
+/**
+ * When the record of a key was seen last, in ms, given the offset in ats.observed that its snapshot is from; NaN when nobody knows. Asked only for
+ * what is changed.
+ */
+export type LastSeen = (key: Buffer, sourceOffset: number) => number
+
+/** Where an observation lies, and what is known of its record beyond the record's snapshot. */
+export interface Place extends SourcePosition {
+  /** Absent: never but when its snapshot was observed. */
+  readonly lastSeen?: { readonly key: Buffer; readonly at: LastSeen }
+}
+
 /** For one thread, never re-entered: it keeps scratch buffers. What it returns is copied and safe to keep. */
 export interface Differ {
   /** Both values are framed; the observation's schema id must be one of `model`'s. Throws VALUE_UNDECODABLE. */
-  apply(model: ModelName, snapshot: Buffer | undefined, observation: Buffer, source: SourcePosition): Outcome
+  apply(model: ModelName, snapshot: Buffer | undefined, observation: Buffer, source: Place): Outcome
   /** Deletes a record that a complete list does not have: of its parent's children, or of all records of the model. */
-  removeAbsent(model: ModelName, snapshot: Buffer, absence: Absence, source: SourcePosition): Outcome
+  removeAbsent(model: ModelName, snapshot: Buffer, absence: Absence, source: Place): Outcome
   /** What a sweep needs to know of a stored record. */
   standing(model: ModelName, snapshot: Buffer): Standing
   /** For whoever needs more of its envelope than the diff says. */
@@ -121,7 +133,7 @@ export function createDiffer(codec: OpenCodec, options: DiffOptions = {}): Diffe
     return observation.compare(snapshot, snap.recordStart, snapshot.length, obs.recordStart, observation.length) === 0
   }
 
-  function apply(name: ModelName, previous: Buffer | undefined, value: Buffer, source: SourcePosition): Outcome {
+  function apply(name: ModelName, previous: Buffer | undefined, value: Buffer, source: Place): Outcome {
     const scratch = scratches.get(name) as Scratch
     const observation = frameId(value) === scratch.model.observationId ? value : codec.upgraded(value)
     reader.set(observation, FRAME_BYTES, observation.length)
@@ -147,7 +159,7 @@ export function createDiffer(codec: OpenCodec, options: DiffOptions = {}): Diffe
     return { kind: 'changed', op, change, snapshot: writer.snapshot(model, from, 1, obs.observedAt, after) }
   }
 
-  function compare(scratch: Scratch, observation: Buffer, snapshot: Buffer, source: SourcePosition): Outcome {
+  function compare(scratch: Scratch, observation: Buffer, snapshot: Buffer, source: Place): Outcome {
     const { model } = scratch
     readSpans(model, snapshot, snap.recordStart, snapshot.length, scratch.snapshot)
     readSpans(model, observation, obs.recordStart, observation.length, scratch.observation)
@@ -187,7 +199,16 @@ export function createDiffer(codec: OpenCodec, options: DiffOptions = {}): Diffe
     return obs.kind === KIND_MERGED && !sameBytes(merged, snapshot.subarray(snap.mergedStart, snap.mergedEnd))
   }
 
-  function envelope(observation: Buffer, merged: Buffer, source: SourcePosition, known: boolean): Envelope {
+  /**
+   * When the old value was seen last: when its snapshot was observed, or by a complete run since. What was asked for before that run began says
+   * nothing about the order of the two.
+   */
+  function previousSeenAt({ lastSeen }: Place, askedAt: number): number {
+    const at = lastSeen ? lastSeen.at(lastSeen.key, snap.sourceOffset) : Number.NaN
+    return at > snap.observedAt && at <= askedAt ? at : snap.observedAt
+  }
+
+  function envelope(observation: Buffer, merged: Buffer, source: Place, known: boolean): Envelope {
     const keepVersion = known && !Number.isNaN(snap.remoteVersion) && !(obs.remoteVersion > snap.remoteVersion)
     return {
       integration: observation.subarray(obs.integrationStart, obs.integrationEnd),
@@ -197,12 +218,12 @@ export function createDiffer(codec: OpenCodec, options: DiffOptions = {}): Diffe
       remoteChangedAt: obs.remoteVersion,
       remoteVersion: keepVersion ? snap.remoteVersion : obs.remoteVersion,
       observedAt: obs.observedAt,
-      previousSeenAt: known ? snap.observedAt : Number.NaN,
+      previousSeenAt: known ? previousSeenAt(source, obs.fetchStartedAt) : Number.NaN,
       source,
     }
   }
 
-  function removeAbsent(name: ModelName, previous: Buffer, absence: Absence, source: SourcePosition): Outcome {
+  function removeAbsent(name: ModelName, previous: Buffer, absence: Absence, source: Place): Outcome {
     const { model, snapshot: spans } = scratches.get(name) as Scratch
     const snapshot = codec.upgraded(previous)
     readSnapshot(snapshot)
@@ -221,7 +242,7 @@ export function createDiffer(codec: OpenCodec, options: DiffOptions = {}): Diffe
       remoteChangedAt: Number.NaN,
       remoteVersion: snap.remoteVersion,
       observedAt: absence.observedAt,
-      previousSeenAt: snap.observedAt,
+      previousSeenAt: previousSeenAt(source, absence.fetchStartedAt),
       source,
     }
     const version = snap.version + 1

@@ -4,7 +4,9 @@ export {
   createDiffer,
   type Differ,
   type DiffOptions,
+  type LastSeen,
   type Outcome,
+  type Place,
   type Standing,
 } from './apply.ts'
 export type { Op, SourcePosition } from './eventWriter.ts'

@@ -25,11 +25,16 @@ export interface NaiveResult {
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
 
+/** Where something was observed, and when a complete run had seen the record before. */
+export interface NaivePlace extends SourcePosition {
+  readonly lastSeenAt?: number | null
+}
+
 export function naiveApply(
   model: ModelName,
   snapshot: Snapshot | undefined,
   observation: Observation,
-  source: SourcePosition,
+  source: NaivePlace,
 ): NaiveResult {
   const nothing = (kind: NaiveResult['kind']): NaiveResult => ({ kind, snapshot, change: undefined })
   const kind = ['record', 'deleted', 'merged', 'anonymized'][observation.kind] as string
@@ -89,9 +94,14 @@ function merged(model: ModelName, before: Plain, observation: Observation, kind:
   return after
 }
 
+function previousSeenAt(was: Snapshot, { lastSeenAt = null }: NaivePlace, askedAt: number): number {
+  if (lastSeenAt === null || lastSeenAt > askedAt) return was.observed_at
+  return Math.max(was.observed_at, lastSeenAt)
+}
+
 function newSnapshot(
   o: Observation,
-  source: SourcePosition,
+  { partition, offset }: NaivePlace,
   was: Snapshot | undefined,
   record: Plain,
   mergedInto: string | null,
@@ -107,14 +117,14 @@ function newSnapshot(
     observed_at: o.observed_at,
     changed_at: changedAt,
     merged_into_id: mergedInto,
-    source: { ...source },
+    source: { partition, offset },
     record: record as never,
   }
 }
 
 function result(
   o: Observation,
-  source: SourcePosition,
+  source: NaivePlace,
   op: string,
   was: Snapshot | undefined,
   after: Plain,
@@ -134,8 +144,8 @@ function result(
     merged_into_id: mergedInto,
     cause: {
       ...o.cause,
-      observed: { ...source },
-      previous_seen_at: was?.observed_at ?? null,
+      observed: { partition: source.partition, offset: source.offset },
+      previous_seen_at: was ? previousSeenAt(was, source, o.fetch_started_at) : null,
       first_seen_at: o.observed_at,
     },
     changes,
@@ -251,7 +261,7 @@ export function naiveSweepChild(
   model: ModelName,
   snapshot: Snapshot,
   sweep: NaiveSweep,
-  source: SourcePosition,
+  source: NaivePlace,
 ): NaiveResult {
   const detail = `not in the complete list of ${sweep.model} of ${sweep.parent_key}`
   return naiveRemove(model, snapshot, sweep, { detail, records: sweep.children.length }, source)
@@ -263,7 +273,7 @@ export function naiveRemove(
   snapshot: Snapshot,
   sweep: NaiveSweep,
   list: { readonly detail: string; readonly records: number | null },
-  source: SourcePosition,
+  source: NaivePlace,
 ): NaiveResult {
   const evidence = { kind: 'absence', detail: list.detail, pages: sweep.pages, records: list.records }
   const deletion: Observation = {

@@ -10,12 +10,17 @@ export const SYNCS_TOPIC = 'ats.syncs'
 export const COMMANDS_TOPIC = 'ats.commands'
 export const COMMAND_RESULTS_TOPIC = 'ats.command-results'
 export const DEAD_LETTERS_TOPIC = 'ats.dead-letters'
+/** The last complete run of every integration and model, by partition; compacted. */
+export const COMPLETE_RUNS_TOPIC = 'ats.complete-runs'
 
 /** Topic of a model's changes: the public contract. */
 export const changesTopic = (model: ModelName): string => `ats.${model}.changes`
 
 /** Topic of a model's snapshots, compacted by record key. */
 export const snapshotsTopic = (model: ModelName): string => `ats.${model}.snapshots`
+
+/** Topics that the diff processor's state is restored from: their keys and values are its own. */
+export const stateTopics = (): string[] => [...MODEL_NAMES.map(snapshotsTopic), COMPLETE_RUNS_TOPIC]
 
 export interface TopicPlan {
   readonly name: string
@@ -52,6 +57,7 @@ export function topicPlans({
     plan(COMMANDS_TOPIC, 365),
     plan(COMMAND_RESULTS_TOPIC, 365),
     plan(DEAD_LETTERS_TOPIC, 30),
+    plan(COMPLETE_RUNS_TOPIC, null, 'compact'),
     ...MODEL_NAMES.flatMap((model) => [plan(changesTopic(model), null), plan(snapshotsTopic(model), null, 'compact')]),
   ]
 }

@@ -81,8 +81,9 @@ function applyRecord(record: LogRecord, input: SliceInput, out: SliceCollector):
     if (input.foreign?.has(frameId(value)) === false) throw new UnknownSchema(frameId(value))
     throw new TidemarkError('VALUE_UNDECODABLE', `schema id ${frameId(value)} is not one of ${OBSERVED_TOPIC}`)
   }
-  const source = { partition, offset: record.offset }
   if (kind === 'control') return applyControl(record, value, input, out)
+  out.completeRuns.prepare(key)
+  const source = { partition, offset: record.offset, lastSeen: { key, at: out.completeRuns.lastSeen } }
   const outcome = differ.apply(kind, out.overlay.get(key), value, source)
   out.outcome(kind, key, outcome, record.timestampMs)
   out.tally.observation(kind, differ.applied, outcome)

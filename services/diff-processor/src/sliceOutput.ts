@@ -2,6 +2,7 @@ import type { OpenCodec } from '@tidemark/codec'
 import type { Op, Outcome } from '@tidemark/diff'
 import type { AppendRecord, StateReader, StateWrite } from '@tidemark/log'
 import { changesTopic, type ModelName, partitionOf, SYNCS_TOPIC, snapshotsTopic } from '@tidemark/model'
+import { type CompleteRuns, completeRuns } from './completeRuns.ts'
 import { createOverlay, type Overlay } from './overlay.ts'
 import { RunTally } from './runTally.ts'
 
@@ -26,6 +27,7 @@ export type Origin =
 /** Collects outputs, state and counts of one slice. */
 export class SliceCollector {
   readonly overlay: Overlay
+  readonly completeRuns: CompleteRuns
   readonly outcomes = { repeated: 0, unchanged: 0, unknown: 0, stale: 0, refreshed: 0, changed: 0, dead: 0, control: 0 }
   readonly outputs: AppendRecord[] = []
   readonly #changes: { model: ModelName; op: Op }[] = []
@@ -37,6 +39,7 @@ export class SliceCollector {
   constructor(codec: OpenCodec, state: StateReader, partition: number) {
     this.#codec = codec
     this.overlay = createOverlay(state)
+    this.completeRuns = completeRuns(codec, this.overlay)
     this.#partition = partition
   }
 

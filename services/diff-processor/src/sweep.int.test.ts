@@ -7,9 +7,11 @@ import type { Slice, Task, TaskOptions } from '@tidemark/log'
 import { type Embedded, openEmbedded } from '@tidemark/log-embedded'
 import {
   COMMANDS_TOPIC,
+  COMPLETE_RUNS_TOPIC,
   changesTopic,
   DEAD_LETTERS_TOPIC,
   type ModelName,
+  type Models,
   OBSERVED_TOPIC,
   parseSweepReport,
   publicId,
@@ -270,6 +272,83 @@ describe('a sweep', () => {
         expect(swept).toHaveLength(ids.size)
       }),
       { numRuns: 25 },
+    )
+  })
+})
+
+describe('when a record was seen last', () => {
+  const window = async (name: string): Promise<(number | null)[]> =>
+    (await changes('jobs'))
+      .filter(({ before }) => (before as Models['jobs'] | null)?.name === name)
+      .map(({ cause }) => cause.previous_seen_at)
+
+  /** `<name>` becomes `<name>'`. */
+  const edit = (name: string, atMs: number, askedMs = atMs): Appendable =>
+    builder.observe({
+      ...{ model: 'jobs', remote: [name], atMs, record: { name: `${name}'` } },
+      fields: { fetchStartedAt: askedMs },
+    })
+
+  it('is when the last complete run over its model began, however the work is cut', async () => {
+    await embedded.log.append([job('a', 100), job('b', 100)])
+    const first = await control('sweep_begin', 1000)
+    await embedded.log.append([job('a', 1100), job('b', 1100)])
+    await control('sweep_end', 2000, { beginOffsets: first })
+    await work()
+    // A run that was cut short says nothing.
+    await control('sweep_begin', 2500, { syncId: 'run-2', fromMs: 2500 })
+    await embedded.log.append([edit('a', 3000), job('c', 3000)])
+    await work({ fetchMax: 1 })
+    expect(await window('a')).toEqual([1000])
+    // Of another integration, and what was asked for before the run began.
+    await embedded.log.append([
+      builder.observe({ model: 'jobs', remote: ['z'], atMs: 10, integrationId: 'test:2', record: { name: 'z' } }),
+      builder.observe({ model: 'jobs', remote: ['z'], atMs: 4000, integrationId: 'test:2', record: { name: 'Z' } }),
+      edit('b', 4000, 900),
+    ])
+    await work()
+    expect(await window('z')).toEqual([10])
+    expect(await window('b')).toEqual([100])
+  })
+
+  it('is not moved by a run that missed records, until they are deleted', async () => {
+    await embedded.log.append(['a', 'b', 'c'].map((name) => job(name, 100)))
+    const beginOffsets = await control('sweep_begin', 1000)
+    await embedded.log.append([job('a', 1100), job('b', 1100)])
+    await control('sweep_end', 2000, { beginOffsets })
+    await embedded.log.append([edit('a', 2500)])
+    await control('sweep_apply', 3000, { beginOffsets, fromMs: 1000 })
+    await embedded.log.append([edit('b', 3500)])
+    await work()
+    expect(await window('c')).toEqual([100])
+    expect(await window('b')).toEqual([1000])
+  })
+
+  it('is not what a run could not read, nor what came from elsewhere while it went on', async () => {
+    await embedded.log.append([job('a', 100), job('b', 100)])
+    const beginOffsets = await control('sweep_begin', 1000)
+    await embedded.log.append([edit('b', 900), job('n', 950)])
+    await control('sweep_end', 2000, { beginOffsets, spared: ['test:1/jobs/a'] })
+    await embedded.log.append([
+      edit('a', 3000),
+      builder.observe({ model: 'jobs', remote: ['n'], atMs: 3000, record: { name: 'N' } }),
+    ])
+    await work()
+    expect(await window('a')).toEqual([100])
+    expect(await window('n')).toEqual([950])
+  })
+
+  it('is restored with the state of the records', async () => {
+    await embedded.log.append([job('a', 100)])
+    const beginOffsets = await control('sweep_begin', 1000)
+    await embedded.log.append([job('a', 1100)])
+    await control('sweep_end', 2000, { beginOffsets })
+    await work()
+    const kept = await read(COMPLETE_RUNS_TOPIC, (value) => codec.decode('CompleteRun', value))
+    expect(kept).toEqual(
+      beginOffsets.map((begin_offset) => ({
+        ...{ integration_id: 'test:1', model: 'jobs', sync_id: 'run-1', started_at: 1000, begin_offset, unread: [] },
+      })),
     )
   })
 })

@@ -10,6 +10,7 @@ import {
 } from '@tidemark/model'
 import { type Absentee, type Absentees, childrenOf, findAbsentees, type SweepDeps, SweepSkipped } from './absentees.ts'
 import { absenceOf, removeChildren } from './childSweep.ts'
+import { noteCompleteRun } from './completeRuns.ts'
 import { type Barrier, type SliceLimits, setAside } from './slice.ts'
 import { SliceCollector, type SliceCounts } from './sliceOutput.ts'
 
@@ -63,6 +64,7 @@ async function count(input: SweepInput, { model, records, absent }: Absentees): 
     out,
     parts.map((chunk, part) => report(input, { ...base, part, keys: chunk })),
   )
+  if (suspects === 0) noteCompleteRun(out, codec, barrier)
   await commit(input, out, true)
 }
 
@@ -76,7 +78,10 @@ async function apply(input: SweepInput, { model, records, absent, deletedBefore 
       if (remove(input, out, model, absent[next++] as Absentee)) deleted++
     }
     const isLast = next >= absent.length
-    if (isLast) answer(input, out, [report(input, { phase: 'applied', records, deleted })])
+    if (isLast) {
+      answer(input, out, [report(input, { phase: 'applied', records, deleted })])
+      noteCompleteRun(out, codec, input.barrier)
+    }
     await commit(input, out, isLast)
     if (isLast) return
   }
@@ -86,7 +91,7 @@ async function apply(input: SweepInput, { model, records, absent, deletedBefore 
 function remove(input: SweepInput, out: SliceCollector, model: Absentees['model'], { key }: Absentee): boolean {
   const { barrier, codec, differ, partition } = input
   const { control, record } = barrier
-  const source = { partition, offset: record.offset }
+  const source = { partition, offset: record.offset, lastSeen: { key, at: out.completeRuns.lastSeen } }
   const origin = { integrationId: control.integration_id, syncId: control.sync_id, kind: control.cause.kind }
   const listing = `the complete listing of ${model} by run ${control.sync_id}`
   const absence = absenceOf(codec, control, {
@@ -95,6 +100,7 @@ function remove(input: SweepInput, out: SliceCollector, model: Absentees['model'
     pages: control.pages,
     records: control.records,
   })
+  out.completeRuns.prepare(key)
   const snapshot = out.overlay.get(key)
   if (snapshot === undefined) return false
   const outcome = differ.removeAbsent(model, snapshot, absence, source)
@@ -116,7 +122,7 @@ function remove(input: SweepInput, out: SliceCollector, model: Absentees['model'
       control,
       { model: child, parentKey, listed },
       ofParent,
-      source,
+      { partition, offset: record.offset },
       record.timestampMs,
     )
   return outcome.kind === 'changed'

@@ -5,7 +5,7 @@ import { NETWORK_OPTIONS, PROCESSOR_GROUP, type ProcessorOptions } from '@tidema
 import type { EventLog, StateStore, TaskOptions, TopicDifference } from '@tidemark/log'
 import { type Embedded, openEmbedded } from '@tidemark/log-embedded'
 import { type KafkaLog, openKafka, openRegistry, type RemoteRegistry } from '@tidemark/log-kafka'
-import { MODEL_NAMES, RAW_TOPIC, snapshotsTopic, topicPlans } from '@tidemark/model'
+import { RAW_TOPIC, stateTopics, topicPlans } from '@tidemark/model'
 import type { SchemaRegistry } from '@tidemark/registry'
 import type { SqlStore } from '@tidemark/store'
 import { openPglite } from '@tidemark/store-embedded'
@@ -110,7 +110,7 @@ export async function openCluster(
     stateDir: join(data, 'state'),
     clock,
     logger,
-    stateTopics,
+    stateTopics: stateTopicsOf,
     messageBytesMax: (topic) => (topic === RAW_TOPIC ? RAW_BYTES_MAX : MESSAGE_BYTES_MAX),
     ...(kafka.tls === undefined ? {} : { tls: kafka.tls }),
     ...(kafka.sasl === undefined ? {} : { sasl: kafka.sasl }),
@@ -149,8 +149,7 @@ async function openKafkaBackend(config: Config, { clock, logger }: BackendDeps):
 }
 
 /** The diff's state is what the snapshots topics hold. */
-const stateTopics = ({ group }: TaskOptions): string[] =>
-  group === PROCESSOR_GROUP ? MODEL_NAMES.map(snapshotsTopic) : []
+const stateTopicsOf = ({ group }: TaskOptions): string[] => (group === PROCESSOR_GROUP ? stateTopics() : [])
 
 /** User and password of a URL go into a header, not into the address that error messages name. */
 function registryAddress(text: string): { url: string; auth?: { username: string; password: string } } {
