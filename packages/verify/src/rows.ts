@@ -1,13 +1,5 @@
-import {
-  type AvroField,
-  type AvroType,
-  canonicalJson,
-  changesTopic,
-  isOptional,
-  MODEL_SCHEMAS,
-  type ModelName,
-} from '@tidemark/model'
-import { pastName, qualified, selectList, TABLES } from '@tidemark/projection'
+import { changesTopic, type ModelName } from '@tidemark/model'
+import { pastName, qualified, recordFromRow, selectList, TABLES } from '@tidemark/projection'
 import type { SqlStore } from '@tidemark/store'
 import { contentDigest } from './content.ts'
 import type { ProjectionReader } from './projection.ts'
@@ -35,7 +27,7 @@ export function createProjectionReader(store: SqlStore, schema: string): Project
           String(row['record_key']),
           {
             version: Number(row['version']),
-            digest: contentDigest(model, recordOfRow(model, row)),
+            digest: contentDigest(model, recordFromRow(model, row)),
             // Only what is deleted may be erased.
             erased: row['erased_at'] !== null && row['remote_deleted_at'] !== null,
           },
@@ -55,7 +47,7 @@ join unnest($1::text[], $2::bigint[]) w(record_key, version) on w.record_key = t
         rows.map((row) => [
           pastRowKey({ key: String(row['record_key']), version: Number(row['version']) }),
           {
-            digest: contentDigest(model, recordOfRow(model, row)),
+            digest: contentDigest(model, recordFromRow(model, row)),
             erased: row['erased_at'] !== null && row['may_be_erased'] === true,
             endsAtMs: Math.round(Number(row['ends_at_ms'])),
           },
@@ -76,29 +68,3 @@ join unnest($1::text[], $2::bigint[]) w(record_key, version) on w.record_key = t
 
 const pastFields = (model: ModelName): string[] =>
   TABLES[model].columns.map(({ name }) => name).filter((name) => name !== 'effective_changed_at')
-
-/** The canonical record that a row stands for. */
-function recordOfRow(model: ModelName, row: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    MODEL_SCHEMAS[model].fields.map((field) => [field.name, canonical(field, field.type, row[field.name] ?? null)]),
-  )
-}
-
-function canonical(field: AvroField, type: AvroType, value: unknown): unknown {
-  if (isOptional(type)) return value === null ? null : canonical(field, type[1], value)
-  if (typeof type === 'string') return field.json && type === 'string' ? canonicalJson(value) : value
-  switch (type.type) {
-    case 'long':
-      return Date.parse(value as string)
-    case 'array':
-      return (value as unknown[]).map((item) => canonical({ name: 'item', type: type.items }, type.items, item))
-    case 'map':
-      return Object.fromEntries(
-        Object.entries(value as object).map(([key, member]) => [key, canonical(field, type.values, member)]),
-      )
-    case 'record': {
-      const members = value as Readonly<Record<string, unknown>>
-      return Object.fromEntries(type.fields.map((f) => [f.name, canonical(f, f.type, members[f.name] ?? null)]))
-    }
-  }
-}

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
-import { abortable, type Clock } from '@tidemark/base'
+import type { Clock } from '@tidemark/base'
 import type { Faults } from '../faults.ts'
+import { isTaken, postWebhook } from '../postWebhook.ts'
 import type { Company } from '../world/company.ts'
 import type { Mutation } from '../world/types.ts'
 import { applicantUuid } from './ids.ts'
@@ -168,20 +169,10 @@ export class Webhooks {
     const timestamp = String(Math.floor(sentMs / 1000))
     const key = spoil === 'wrong_signature' ? `${secretAccessKey} of another` : secretAccessKey
     const headers = {
-      'content-type': 'application/json',
       'x-hrworks-timestamp': timestamp,
       'x-hrworks-signature': signWebhook(key, jobId, timestamp),
     }
-    try {
-      return await abortable(webhookTimeoutMs, stopped, async (signal) => {
-        const response = await fetch(url, { method: 'POST', headers, body, redirect: 'error', signal })
-        await response.arrayBuffer()
-        return response.ok
-      })
-    } catch {
-      // An unreachable receiver is an ordinary outcome here: it is retried, then counted as failed.
-      return false
-    }
+    return isTaken(await postWebhook({ url, headers, body, timeoutMs: webhookTimeoutMs, stopped }))
   }
 
   #isSettled(): boolean {

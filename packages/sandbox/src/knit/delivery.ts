@@ -1,4 +1,5 @@
-import { abortable, type Clock } from '@tidemark/base'
+import type { Clock } from '@tidemark/base'
+import { postWebhook } from '../postWebhook.ts'
 import type { Scheduler } from '../scheduler.ts'
 import type { KnitFaults } from './faults.ts'
 import { signKnit } from './signature.ts'
@@ -184,23 +185,13 @@ export class KnitDelivery {
     stats.attempts++
     const isForged = faults.take(['wrong_signature'], event) !== undefined
     const headers = {
-      'content-type': 'application/json',
       'x-knit-signature': signKnit(isForged ? 'another key' : signingKey(), event.body),
       'x-knit-integration-id': event.integrationId,
     }
-    try {
-      const body = event.body as Uint8Array<ArrayBuffer>
-      return await abortable(timeoutMs, stopped, async (signal) => {
-        const response = await fetch(target, { method: 'POST', headers, body, redirect: 'error', signal })
-        await response.arrayBuffer()
-        return response.status
-      })
-    } catch (error) {
-      // An unreachable receiver is an ordinary outcome here: the event is sent again later.
-      if (!stopped.aborted)
-        stats.lastError = `event ${event.eventId}: ${error instanceof Error ? error.message : String(error)}`
-      return null
+    const onFailure = (reason: string): void => {
+      stats.lastError = `event ${event.eventId}: ${reason}`
     }
+    return await postWebhook({ url: target, headers, body: event.body, timeoutMs, stopped, onFailure })
   }
 
   #note({ event, attempt }: Waiting, status: number | null): void {

@@ -1,4 +1,5 @@
-import { abortable, type Clock } from '@tidemark/base'
+import type { Clock } from '@tidemark/base'
+import { isTaken, postWebhook } from '../postWebhook.ts'
 import type { SandboxStats } from '../stats.ts'
 import { signWebhook } from './signature.ts'
 
@@ -116,7 +117,7 @@ export class Delivery {
       }
       if (signal.aborted) return
       status = await this.#attempt(webhook, signal)
-      if (status !== null && status >= 200 && status < 300) {
+      if (isTaken(status)) {
         stats.webhooksDelivered++
         this.#report(webhook, attempt, status, true)
         return
@@ -127,27 +128,13 @@ export class Delivery {
   }
 
   /** HTTP status, or null when there was no answer. */
-  async #attempt(webhook: Webhook, stopped: AbortSignal): Promise<number | null> {
+  async #attempt({ id, body }: Webhook, stopped: AbortSignal): Promise<number | null> {
     const { secret, timeoutMs, stats } = this.#options
-    try {
-      const target = this.#target as string
-      const headers = {
-        'content-type': 'application/json',
-        'user-agent': 'Kombo-Webhooks (sandbox)',
-        'x-kombo-signature': signWebhook(secret, webhook.body),
-      }
-      const body = webhook.body as Uint8Array<ArrayBuffer>
-      return await abortable(timeoutMs, stopped, async (signal) => {
-        const response = await fetch(target, { method: 'POST', headers, body, redirect: 'error', signal })
-        await response.arrayBuffer()
-        return response.status
-      })
-    } catch (error) {
-      // An unreachable receiver is an ordinary outcome here: it is retried, then counted as failed.
-      if (!stopped.aborted)
-        stats.lastError = `webhook ${webhook.id}: ${error instanceof Error ? error.message : String(error)}`
-      return null
+    const headers = { 'user-agent': 'Kombo-Webhooks (sandbox)', 'x-kombo-signature': signWebhook(secret, body) }
+    const onFailure = (reason: string): void => {
+      stats.lastError = `webhook ${id}: ${reason}`
     }
+    return await postWebhook({ url: this.#target as string, headers, body, timeoutMs, stopped, onFailure })
   }
 
   async #pause(sleeping: Promise<void>): Promise<void> {

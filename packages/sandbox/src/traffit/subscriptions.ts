@@ -1,6 +1,7 @@
-import { abortable, type Clock } from '@tidemark/base'
+import type { Clock } from '@tidemark/base'
 import type { Faults } from '../faults.ts'
 import { WEBHOOK_FAULTS } from '../faults.ts'
+import { isTaken, postWebhook } from '../postWebhook.ts'
 import type { JsonObject } from '../world/types.ts'
 import type { Event } from './events.ts'
 
@@ -127,13 +128,14 @@ export class Subscriptions {
 
   async #deliver(url: string, body: string): Promise<void> {
     const { signal } = this.#stop
-    for (const waitMs of [0, ...this.#options.retryMs]) {
+    const { timeoutMs, retryMs } = this.#options
+    for (const waitMs of [0, ...retryMs]) {
       if (waitMs > 0) {
         await this.#pause(waitMs, signal)
         this.stats.retried++
       }
       if (signal.aborted) return
-      if (await this.#attempt(url, body, signal)) {
+      if (isTaken(await postWebhook({ url, body, timeoutMs, stopped: signal }))) {
         this.stats.delivered++
         return
       }
@@ -146,20 +148,6 @@ export class Subscriptions {
     this.#noteSettled()
     await this.#options.clock.sleep(ms, signal)
     this.#pausing--
-  }
-
-  async #attempt(url: string, body: string, stopped: AbortSignal): Promise<boolean> {
-    try {
-      return await abortable(this.#options.timeoutMs, stopped, async (signal) => {
-        const headers = { 'content-type': 'application/json' }
-        const response = await fetch(url, { method: 'POST', headers, body, redirect: 'error', signal })
-        await response.arrayBuffer()
-        return response.ok
-      })
-    } catch {
-      // An unreachable receiver is an ordinary outcome here: it is tried again, then counted as lost.
-      return false
-    }
   }
 
   #isSettled(): boolean {
