@@ -41,6 +41,14 @@ export class Integrations {
     return this.#deps.state.integration(id)?.deleted === true
   }
 
+  /** True when another source reads the integration: no webhook of this one may touch it. */
+  isForeign(id: string, source: string): boolean {
+    const owner = this.#configured.get(id)
+    if (owner !== undefined) return owner !== source
+    const known = this.#deps.state.integration(id)
+    return known !== undefined && known.source !== source && this.isLive(id, known.source)
+  }
+
   /**
    * Fetches whatever of an integration has no watermark completely, and the rest from its watermark on. For the start and for
    * integrations that appear.

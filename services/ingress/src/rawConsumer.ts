@@ -116,8 +116,20 @@ export class RawConsumer {
       this.#count(from.name, 'duplicate')
       return
     }
+    if (this.#isForeign(from, reading.integrationId)) return
     for (const effect of reading.effects) await this.#act(stored, reading, effect)
     this.#deduper.remember(from.name, eventName, eventId)
+  }
+
+  /** Two sources may be two customers: what one is sent says nothing about the other's integrations, whatever ids it names. */
+  #isForeign(from: NamedSource, id: string | null): boolean {
+    if (id === null || !this.#deps.integrations.isForeign(id, from.name)) return false
+    this.#count(from.name, 'unknown_integration')
+    this.#deps.logger.warn(
+      { source: from.name, integration_id: id },
+      'webhook of an integration that another source reads',
+    )
+    return true
   }
 
   async #act(stored: Stored, reading: WebhookReading, effect: WebhookEffect): Promise<void> {

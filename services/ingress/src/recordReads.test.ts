@@ -1,5 +1,5 @@
 import { TidemarkError } from '@tidemark/base'
-import type { PointRead, PointReadOptions } from '@tidemark/connector'
+import type { PointRead, PointReadOptions, PointReads } from '@tidemark/connector'
 import { publicId, recordKey } from '@tidemark/model'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { pageOf } from '../test/fakeSource.ts'
@@ -128,6 +128,23 @@ describe('a webhook that names records', () => {
       { stage: 'read', code: 'PROVIDER_REFUSED', record_key: `${ID}/tags/a`, topic: 'ats.raw' },
     ])
     await harness.settle()
+  })
+
+  it('that may not be read is done: nothing is observed or deleted, and those behind it go on', async () => {
+    const hidden: PointReads['read'] = async function* (options) {
+      const [key = ''] = options.remoteKeys
+      if (key !== 'hidden') return yield* read(options)
+      asked.push([key])
+      yield { ...pageOf('tags', [], { status: 403, notOffered: 'the scope is missing' }), absent: [] }
+    }
+    harness.source.pointReads = { models: new Set(['tags']), read: hidden }
+    exists = new Set(['a'])
+    await post('e1', ['hidden'])
+    await post('e2', ['a'])
+    await harness.settle()
+    expect(asked).toEqual([['hidden'], ['a']])
+    expect(seen()).toMatchObject([{ key: `${ID}/tags/a`, observation: { kind: 'record' } }])
+    expect(harness.letters()).toEqual([])
   })
 
   it('of an integration that is not read is counted and passed over', async () => {

@@ -159,6 +159,10 @@ export class RecordReads {
     const meanings = new Map(wanted.map(({ remoteKey, ask }) => [remoteKey, ask.effect.meaning]))
     for await (const answer of pointReads.read({ integrationId, model, remoteKeys, signal, onRetry })) {
       signal.throwIfAborted()
+      if (answer.notOffered !== null) {
+        const fields = { source: from.name, integration_id: integrationId, model, reason: answer.notOffered }
+        this.#deps.logger.warn(fields, 'a record that a webhook named may not be read')
+      }
       const shown = { ...answer, mapped: withMeanings(answer, model, meanings) }
       const { raw } = await storePage(this.#deps, from, context, shown, context.cause)
       const became = (absent: PointRead['absent'][number]): MappedRecord =>

@@ -374,6 +374,11 @@ describe('a provider that is not ready', () => {
 })
 
 describe('integrations', () => {
+  const unknown = async (): Promise<number> =>
+    (await harness.metrics.webhooks.get()).values
+      .filter(({ labels }) => labels.outcome === 'unknown_integration')
+      .reduce((sum, { value }) => sum + value, 0)
+
   it('that are created at the provider get their first sync, and are remembered', async () => {
     await setUp(['acme:1'], ['tags'])
     await harness.post({ id: 'c', type: 'created', integration: 'join:2' })
@@ -401,9 +406,64 @@ describe('integrations', () => {
     harness.source.acceptsNewIntegrations = false
     await harness.start()
     await harness.settle()
-    await harness.post(changed('e', ['tags'], { integration: 'join:3' }))
+    const from = harness.source.fetched.length
+    const run = { id: 'r1', stream: 'tags', isComplete: true }
+    const webhooks = [
+      changed('e1', ['tags'], { integration: 'join:3' }),
+      { id: 'e2', type: 'records', integration: 'join:3', ids: ['a'] },
+      { id: 'e3', type: 'run_over', integration: 'join:3', run, outcome: 'complete', events: 0 },
+    ]
+    for (const webhook of webhooks) expect((await harness.post(webhook)).statusCode).toBe(200)
     await harness.settle()
+    expect(harness.source.fetched).toHaveLength(from)
+    expect(harness.observed()).toEqual([])
+    // Kept and counted: who configures the integration later finds what was sent.
+    const kept = harness.raws().filter(({ kind }) => kind === 'webhook')
+    expect(kept.map(({ integration_id: id }) => id)).toEqual(['join:3', 'join:3', 'join:3'])
+    expect(await unknown()).toBe(3)
+    expect(harness.letters()).toEqual([])
+    expect(harness.ingress.status().map(({ integrationId }) => integrationId)).toEqual(['acme:1'])
+  })
+
+  it('with equal remote ids are kept apart: what one is sent or shows never touches the other', async () => {
+    await setUp(['acme:1', 'zeta:1'], ['tags'])
+    harness.source.script = ({ integrationId }) => [pageOf('tags', ['7'], { route: `GET /tags of ${integrationId}` })]
+    await harness.post(changed('e1', ['tags'], { integration: 'acme:1' }))
+    await harness.settle()
+    expect(harness.source.fetched.slice(2).map(({ integrationId }) => integrationId)).toEqual(['acme:1'])
+    expect(harness.observed().map(({ key }) => key)).toEqual(['acme:1/tags/7'])
+    await harness.post({ id: 'e2', type: 'records', integration: 'zeta:1', ids: ['7'] })
+    await harness.settle()
+    expect(harness.observed().map(({ key }) => key)).toEqual(['acme:1/tags/7', 'zeta:1/tags/7'])
+    await harness.post({ id: 'd', type: 'deleted', integration: 'acme:1' })
+    await harness.settle()
+    expect(harness.ingress.status().map(({ integrationId }) => integrationId)).toEqual(['zeta:1'])
+  })
+
+  it.each(['configured', 'announced'])('of one source are beyond the webhooks of another one (%s)', async (how) => {
+    harness = new Harness(how === 'configured' ? ['acme:1'] : [], ['tags'])
+    const other = new FakeSource(() => harness.clock.now(), ['zeta:1'], ['tags'])
+    await harness.start([
+      { name: 'main', connector: fakeConnector, source: harness.source },
+      { name: 'other', connector: fakeConnector, source: other },
+    ])
+    if (how === 'announced') await harness.post({ id: 'c', type: 'created', integration: 'acme:1' })
+    await harness.settle()
+    const before = harness.events().length
+    const send = (body: object) => harness.post({ integration: 'acme:1', ...body }, undefined, 'other')
+    for (const type of ['changed', 'records', 'created', 'state_changed', 'synced', 'novel', 'deleted'])
+      expect((await send({ id: type, type, streams: ['tags'], ids: ['7'] })).statusCode).toBe(200)
+    await harness.settle()
+    expect(other.fetched.map(({ integrationId }) => integrationId)).toEqual(['zeta:1'])
     expect(harness.source.fetched).toHaveLength(1)
+    expect(harness.observed()).toEqual([])
+    expect(harness.events()).toHaveLength(before)
+    expect(await unknown()).toBe(7)
+    const owners = harness.ingress.status().map(({ integrationId, source }) => [integrationId, source])
+    expect(owners).toEqual([
+      ['acme:1', 'main'],
+      ['zeta:1', 'other'],
+    ])
   })
 
   it('that are deleted are not fetched any more, also after a restart and by a late webhook', async () => {

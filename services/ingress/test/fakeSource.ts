@@ -177,6 +177,7 @@ export const fakeConnector: Connector = {
   name: 'fake',
   version: '1',
   secretHeaders: ['x-api-token'],
+  secretOptions: [],
   parseOptions: (options) => options,
   create: () => {
     throw new RangeError('created by the test')

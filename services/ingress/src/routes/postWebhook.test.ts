@@ -67,6 +67,20 @@ describe('a genuine webhook', () => {
     expect(bodies).toContainEqual(Buffer.alloc(0))
   })
 
+  it('leaves no trace of the secret in its query, though a proxy repeats the address', async () => {
+    const secret = 'hidden/in the+query'
+    const url = `/webhooks/main?secret=${encodeURIComponent(secret)}`
+    const headers = {
+      'x-signature': 'good',
+      'x-original-uri': url,
+      'x-forwarded-uri': `/webhooks/main?secret=${secret}`,
+    }
+    expect((await harness.app.inject({ method: 'POST', url, headers, payload: '{}' })).statusCode).toBe(200)
+    const [raw] = webhooks()
+    expect(raw?.headers['x-original-uri']).toBe('/webhooks/main?secret=***')
+    expect(JSON.stringify(raw)).not.toContain('hidden')
+  })
+
   it('is not answered before the append is durable', async () => {
     const gate = Promise.withResolvers<void>()
     harness.log.beforeAppend = () => gate.promise

@@ -2,7 +2,7 @@
  * `POST /webhooks/<source>`. The body is taken as bytes whatever its content type says, proved, and stored; only then is it answered.
  * Nothing is parsed before the proof, and nothing of an unproved request is stored.
  */
-import { type Clock, classify, type ErrorCode, LIMITS } from '@tidemark/base'
+import { type Clock, classify, createRedactor, type ErrorCode, LIMITS } from '@tidemark/base'
 import type { WebhookRequest } from '@tidemark/connector'
 import type { Raw } from '@tidemark/model'
 import type { Logger, Metrics } from '@tidemark/telemetry'
@@ -119,10 +119,19 @@ function toRaw(from: NamedSource, webhook: WebhookRequest, route: string, receiv
     source: from.name,
     integration_id: id !== null && isUsableIntegrationId(id) ? id : null,
     route,
-    headers: storedHeaders(webhook.headers, from.connector.secretHeaders),
+    headers: withoutQuery(storedHeaders(webhook.headers, from.connector.secretHeaders), webhook.query),
     received_at: receivedAtMs,
   }
   return webhookRaw(kept, webhook.rawBody)
+}
+
+/** Proxies repeat the address that they were asked for, with the secret in its query: `x-original-uri`, `x-forwarded-uri` and others. */
+function withoutQuery(
+  headers: Readonly<Record<string, string>>,
+  query: WebhookRequest['query'],
+): Record<string, string> {
+  const redact = createRedactor(Object.values(query).filter((value) => value !== undefined))
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, redact(value)]))
 }
 
 /** Nothing was acknowledged, so the provider is told to come again. */
