@@ -122,6 +122,31 @@ describe('a model out of scope', () => {
     },
   )
 
+  test('is as if it had no records to the filters of others, now and in the past', async () => {
+    const all = ['applications', 'jobs', 'candidates'] as const
+    const apiKeys = [
+      { name: 'all', key: 'all', models: [...all] },
+      { name: 'own', key: 'own', models: ['applications' as const] },
+    ]
+    const moved = world.maker.make(ACME, 'candidates', 'c1', { first_name: 'Frodo', last_name: 'of the Nine Fingers' })
+    await world.fill([moved])
+    const at = (ms: number): string => new Date(moved.change.changed_at + ms).toISOString()
+    const served = await world.serve({ apiKeys })
+    const count = async (key: string, query: string): Promise<number> => {
+      const headers = { authorization: `Bearer ${key}`, 'x-integration-id': ACME }
+      const { status, body } = await served.get(`/v1/ats/applications?${query}`, headers)
+      expect([status, body]).toEqual([200, expect.anything()])
+      return body.data.results.length
+    }
+    const asOf = `&as_of=${at(1)}`
+    for (const past of ['', asOf]) {
+      const byJob = `job_remote_ids=j1${past}`
+      expect([await count('all', byJob), await count('own', byJob)]).toEqual([1, 0])
+    }
+    const since = `updated_after=${at(0)}${asOf}`
+    expect([await count('all', since), await count('own', since)]).toEqual([1, 0])
+  })
+
   test('gives no names to the feed either', async () => {
     const apiKeys = [{ name: 'a', key: 'a', models: ['applications' as const] }]
     const served = await world.serve({ apiKeys })

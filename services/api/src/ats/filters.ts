@@ -1,10 +1,14 @@
 import type { ModelName } from '@tidemark/model'
 import { emailsLower, ident, type States } from '@tidemark/projection'
+import { allowsModel, type Scope } from '../auth.ts'
 import { choices, list, type Query, single, time } from '../params.ts'
 import type { Where } from '../sql.ts'
 
-/** Adds the condition of one query parameter, when it is given. `$1` is the integration, `t` the listed records. */
-export type Filter = (query: Query, where: Where, states: States) => void
+/**
+ * Adds the condition of one query parameter, when it is given. `$1` is the integration, `t` the listed records. Models out of scope are as if they had no
+ * records.
+ */
+export type Filter = (query: Query, where: Where, states: States, scope: Scope) => void
 
 /** Column holds one of the comma-separated values. */
 export function anyOf(param: string, column: string, allowed?: readonly string[]): Filter {
@@ -56,9 +60,10 @@ export function since(param: string, column: string): Filter {
 
 /** A linked, existing record holds one of the comma-separated values: `t.own in (select link … where column = any(…))`. */
 export function linked(param: string, link: { own: string; model: ModelName; select: string; column: string }): Filter {
-  return (query, where, states) => {
+  return (query, where, states, scope) => {
     const values = list(query, param)
     if (!values) return
+    if (!allowsModel(scope, link.model)) return where.and('false')
     where.and(
       `t.${ident(link.own)} in (select l.${ident(link.select)} from ${states.from(link.model, 'l')} ` +
         `where l.integration_id = $1 and ${states.holds('l')} and l.remote_deleted_at is null and l.${ident(link.column)} = any(${where.param(values)}::text[]))`,

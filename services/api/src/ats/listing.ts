@@ -51,8 +51,8 @@ async function currentPage(request: ListRequest): Promise<ListPage> {
   const pageSize = integer(query, 'page_size', PAGE_SIZE)
   const where = createWhere()
   where.and(`t.integration_id = ${where.param(integrationId)}`)
-  addConditions(where, statesNow(schema), endpoint, query)
-  updatedAfter(where, schema, endpoint, query)
+  addConditions(where, statesNow(schema), request)
+  updatedAfter(where, request)
   const bound = fingerprint(endpoint.model, integrationId, query)
   const after = decodeCursor(query, bound, 2)
   if (after) {
@@ -101,8 +101,8 @@ async function pastPage(request: ListRequest, asOf: string): Promise<ListPage> {
   const time = `${where.param(asOf)}::timestamptz`
   const states = statesAsOf(schema, time)
   where.and(states.holds('t'))
-  addConditions(where, states, endpoint, query)
-  updatedAfter(where, schema, endpoint, query, { states, time })
+  addConditions(where, states, request)
+  updatedAfter(where, request, { states, time })
   const bound = fingerprint(endpoint.model, integrationId, query)
   const [after] = decodeCursor(query, bound, 1) ?? []
   const rows = await rowsByKey({
@@ -133,9 +133,9 @@ function pageOf(rows: readonly Row[], pageSize: number, cursorOf: (last: Row) =>
   return { rows: page, next: rows.length > pageSize && last ? cursorOf(last) : null }
 }
 
-function addConditions(where: Where, states: States, endpoint: Endpoint, query: Query): void {
+function addConditions(where: Where, states: States, { endpoint, query, scope }: ListRequest): void {
   if (!flag(query, 'include_deleted')) where.and('t.remote_deleted_at is null')
-  for (const filter of [...COMMON, ...endpoint.filters]) filter(query, where, states)
+  for (const filter of [...COMMON, ...endpoint.filters]) filter(query, where, states, scope)
 }
 
 /** Binds a cursor to the listing, integration and filters it was made for; the page size may change. */

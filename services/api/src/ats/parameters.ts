@@ -1,4 +1,5 @@
 import { statesNow } from '@tidemark/projection'
+import type { Scope } from '../auth.ts'
 import type { Query } from '../params.ts'
 import { createWhere } from '../sql.ts'
 import { ENDPOINTS, type Endpoint } from './endpoints.ts'
@@ -15,6 +16,8 @@ const COMMON = [
   'as_of',
 ] as const
 
+const EVERYTHING: Scope = { name: null, integrations: undefined, models: undefined, write: false }
+
 /** Parameters of a listing: the common ones, and those that its filters look at when they are given a query to read. */
 export function listingParameters({ filters }: Pick<Endpoint, 'filters'>): string[] {
   const names = new Set<string>(COMMON)
@@ -26,7 +29,7 @@ export function listingParameters({ filters }: Pick<Endpoint, 'filters'>): strin
       },
     },
   )
-  for (const filter of filters) filter(query, createWhere(), statesNow('probe'))
+  for (const filter of filters) filter(query, createWhere(), statesNow('probe'), EVERYTHING)
   return [...names]
 }
 

@@ -1,4 +1,5 @@
 import { ident, qualified, type States, statesNow } from '@tidemark/projection'
+import { allowsModel, type Scope } from '../auth.ts'
 import { type Query, time } from '../params.ts'
 import type { Where } from '../sql.ts'
 import type { Endpoint, Link } from './endpoints.ts'
@@ -9,16 +10,27 @@ interface Past {
   readonly time: string
 }
 
+interface UpdatesOf {
+  readonly schema: string
+  readonly endpoint: Endpoint
+  readonly query: Query
+  readonly scope: Scope
+}
+
 /**
  * Adds the condition of `updated_after`, when it is given: the record itself or one that is linked to it changed since. Now, that is when
- * a state became readable, so that what arrives late is not missed; as of a time, when it was observed. `$1` is the integration.
+ * a state became readable, so that what arrives late is not missed; as of a time, when it was observed. `$1` is the integration. Models out of scope
+ * are as if they had no records.
  */
-export function updatedAfter(where: Where, schema: string, endpoint: Endpoint, query: Query, past?: Past): void {
+export function updatedAfter(where: Where, { schema, endpoint, query, scope }: UpdatesOf, past?: Past): void {
   const value = time(query, 'updated_after')
   if (value === undefined) return
   const since = `${where.param(value)}::timestamptz`
   const own = past ? `t.changed_at >= ${since}` : `t.effective_changed_at >= ${since}`
-  const linked = endpoint.links.map((link) => {
+  const links = endpoint.links.filter(
+    ({ model, through }) => allowsModel(scope, model) && (!through || allowsModel(scope, through.model)),
+  )
+  const linked = links.map((link) => {
     const records = past ? changedBefore(schema, link, since, past) : changedNow(statesNow(schema), link, since)
     return `t.${ident(link.own)} in (${records})`
   })
