@@ -5,7 +5,15 @@ import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { unwrittenIn } from '../src/testing/allWritten.ts'
+import type { StandIn } from '../src/testing/standIn.ts'
 import { newConnector } from './files.ts'
+
+/** Complete, or it does not compile. */
+const ASKED: Readonly<Record<keyof StandIn, true>> = {
+  ...{ options: true, integrationId: true, stream: true, secrets: true, neighbour: true, pointRead: true },
+  ...{ forbiddable: true, referring: true, script: true, forbid: true, requests: true, tokens: true },
+  ...{ webhook: true, recordWebhook: true, close: true },
+}
 
 describe('a new connector', () => {
   const files = newConnector('gondor')
@@ -48,11 +56,16 @@ describe('a new connector', () => {
       const left = unwrittenIn(pathToFileURL(folder))
       expect(left.map((what) => what.split(':')[0])).toEqual([
         ...['src/check.ts', 'src/client.ts', 'src/errors.ts', 'src/mapping.ts', 'src/source.ts', 'src/webhook.ts'],
-        'test/standIn.ts',
+        ...Array.from({ length: 7 }, () => 'test/standIn.ts'),
       ])
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
+  })
+
+  it('names everything that the suite asks of a stand-in', () => {
+    const text = files.find(({ path }) => path === 'test/standIn.ts')?.text
+    for (const name of Object.keys(ASKED)) expect(text).toMatch(new RegExp(`\\b${name}\\b`))
   })
 
   it.each(['', 'Acme', '1st', 'a-b', '../x', 'constructor(', 'x'.repeat(40)])(

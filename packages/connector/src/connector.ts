@@ -1,5 +1,6 @@
 import type { Clock, ErrorCode, Random, TidemarkError } from '@tidemark/base'
 import type { ModelName, RecordInput } from '@tidemark/model'
+import type { Passthrough } from './passthrough.ts'
 
 /** A provider's listing that can be fetched page by page, such as `candidates`. */
 export type StreamName = string
@@ -53,7 +54,7 @@ export interface Page {
   readonly route: string
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  /** Exactly as received. */
+  /** Exactly as received; of a failure without our secrets, if it repeats them. */
   readonly body: Uint8Array
   readonly requestedAtMs: number
   readonly receivedAtMs: number
@@ -103,7 +104,10 @@ export interface PointRead extends Page {
 /** Reading records by their key, which proves whether they exist. */
 export interface PointReads {
   readonly models: ReadonlySet<ModelName>
-  /** Answers in the order of the keys. Throws as `fetch` does; a key that an answer does not settle is neither observed nor absent. */
+  /**
+   * Answers in the order of the keys. Throws as `fetch` does; a key that an answer does not settle is neither observed nor absent. So is one that may
+   * not be read: its answer says so (`notOffered`), and the others go on.
+   */
   read(options: PointReadOptions): AsyncIterable<PointRead>
 }
 
@@ -228,6 +232,8 @@ export interface Source {
   readonly pointReads: PointReads | null
   /** Absent: webhooks are set up at the provider by hand. */
   readonly subscriptions?: Subscriptions
+  /** Absent: no requests of others are sent to the provider's own API. */
+  readonly passthrough?: Passthrough
   /** Constant-time check over the raw bytes, before anything is parsed. */
   verifyWebhook(request: WebhookRequest): boolean
   /** Integration id if the (verified) body says one, without throwing; for keying ats.raw. */
@@ -254,7 +260,9 @@ export interface Connector {
   readonly version: string
   /** Header names (lower case) that hold secrets and must not reach ats.raw. */
   readonly secretHeaders: readonly string[]
-  /** Parses a source's own options; throws CONFIG_INVALID naming the key. */
+  /** Names of options that hold secrets. They belong sealed or in the environment, and appear in no message, page or log line. */
+  readonly secretOptions: readonly string[]
+  /** Parses a source's own options; throws CONFIG_INVALID naming the key, and no value. */
   parseOptions(options: Readonly<Record<string, unknown>>): unknown
   create(options: unknown, deps: ConnectorDeps): Source
 }

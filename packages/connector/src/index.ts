@@ -22,4 +22,14 @@ export type {
   WebhookRequest,
 } from './connector.ts'
 export { type NotSupported, notSupported } from './notSupported.ts'
+export {
+  PASSTHROUGH_METHODS,
+  type Passthrough,
+  type PassthroughAnswer,
+  type PassthroughFile,
+  type PassthroughMethod,
+  type PassthroughOptions,
+  type PassthroughPart,
+  type PassthroughRequest,
+} from './passthrough.ts'
 export { unwritten } from './unwritten.ts'

@@ -1,5 +1,5 @@
 /** What the options of any connector need. Messages name keys and never repeat a value, which may be a secret. */
-import { TidemarkError } from '@tidemark/base'
+import { shownKey, TidemarkError } from '@tidemark/base'
 
 /** Values that go into HTTP headers: printable ASCII, so that a mistyped secret fails here and not as a cryptic transport error. */
 export const PRINTABLE = /^[\x21-\x7e]+$/
@@ -40,7 +40,8 @@ export function optionInvalid(
   options: readonly string[],
 ): TidemarkError {
   const unknown = issue?.code === 'unrecognized_keys' ? issue.keys?.[0] : undefined
-  const key = unknown ?? issue?.path.map(String).join('.') ?? ''
+  // Keys are shown as far as they can be meant: without its space, `api_key:secret` is one.
+  const key = (unknown === undefined ? (issue?.path ?? []) : [unknown]).map((part) => shownKey(String(part))).join('.')
   const problem =
     unknown === undefined
       ? (issue?.message ?? 'is not valid')

@@ -1,4 +1,5 @@
 import { TidemarkError } from '@tidemark/base'
+import type { HttpAnswer } from './client.ts'
 
 interface Bounds {
   readonly bytesMax: number
@@ -34,6 +35,19 @@ export async function readBody(
 
 const isTooLarge = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE'
+
+/** A web page, by what it says it is, or by how it begins. */
+function isHtml(headers: Readonly<Record<string, string>>, body: Uint8Array): boolean {
+  if (/\bhtml\b/i.test(headers['content-type'] ?? '')) return true
+  return /^\s*<(!doctype html|html)\b/i.test(Buffer.from(body.subarray(0, 200)).toString())
+}
+
+/** What came where JSON was expected, for messages: whoever reads of a web page looks for the login or the maintenance that shows it. */
+export function insteadOfJson({ headers, body }: Pick<HttpAnswer, 'headers' | 'body'>): string {
+  if (body.byteLength === 0) return 'an empty body'
+  if (isHtml(headers, body)) return 'an HTML page (a login, or maintenance?) instead of JSON'
+  return 'a body that is not JSON'
+}
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 

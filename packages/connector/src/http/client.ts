@@ -6,6 +6,7 @@ import { abortable, backoffMs, type Clock, LIMITS, type Random, TidemarkError } 
 import { Agent, request as send } from 'undici'
 import type { ConnectorDeps, FetchOptions } from '../connector.ts'
 import { readBody } from './body.ts'
+import { AnswerRedactor, redactAnswer, redactJudgement } from './secrets.ts'
 
 export interface HttpLimits {
   /** Tries of one request before its failure is reported. */
@@ -45,15 +46,20 @@ export interface HttpRequest {
   readonly onRetry?: FetchOptions['onRetry']
   /** Leaves a part of the quota to requests that are not. */
   readonly isBulk?: boolean
+  /** Tries of this request; default: those of the client's limits. 1: it is never sent twice, apart from a rate limit. */
+  readonly attemptsMax?: number
+  /** Bytes of this request's answer; default, and at most: the client's. */
+  readonly bodyBytesMax?: number
 }
 
-/** A whole answer, as received. */
+/** A whole answer. */
 export interface HttpAnswer {
   /** Method and URL without secrets. */
   readonly route: string
   readonly status: number
-  /** Names in lower case; without cookies. */
+  /** Names in lower case; without cookies and secrets. */
   readonly headers: Readonly<Record<string, string>>
+  /** Exactly as received; of a failure (status 400 and above) without our secrets, if it repeats them. */
   readonly body: Uint8Array
   readonly requestedAtMs: number
   readonly receivedAtMs: number
@@ -82,6 +88,8 @@ export interface HttpClientOptions {
   readonly provider: string
   readonly limits?: HttpLimits
   readonly quota?: Quota
+  /** Secrets of the source, as {@link Connector.secretOptions} names them. They and the credentials of a request are taken out of what answers say. */
+  readonly secrets?: readonly string[]
   /** At least so long between the beginnings of two requests. Default 0. */
   readonly spacingMs?: number
 }
@@ -95,6 +103,7 @@ export class HttpClient {
   readonly #options: HttpClientOptions
   readonly #limits: HttpLimits
   readonly #agent: Agent
+  readonly #redactor: AnswerRedactor
   /** No request is sent before this time. */
   #blockedUntilMs = 0
   /** No bulk request is sent before this time. */
@@ -105,6 +114,7 @@ export class HttpClient {
     this.#random = deps.random
     this.#options = options
     this.#limits = options.limits ?? HTTP_LIMITS
+    this.#redactor = new AnswerRedactor(options.secrets ?? [])
     this.#agent = new Agent({
       connectTimeout: this.#limits.connectTimeoutMs,
       headersTimeout: this.#limits.idleTimeoutMs,
@@ -132,12 +142,17 @@ export class HttpClient {
         this.#block(outcome.waitMs ?? backoffMs(limited - 1, RATE_LIMIT_BACKOFF, this.#random))
         continue
       }
-      if (++failures >= this.#limits.attemptsMax) throw outcome.error
+      if (++failures >= (request.attemptsMax ?? this.#limits.attemptsMax)) throw outcome.error
       const backoff = backoffMs(failures - 1, this.#limits.backoff, this.#random)
       const waitMs = Math.ceil(Math.max(backoff, outcome.waitMs ?? 0))
       request.onRetry?.({ code: outcome.error.code, message: outcome.error.message, waitMs, attempt: failures })
       await this.#sleep(waitMs, request.signal)
     }
+  }
+
+  /** A text without secrets of the source, for what a good answer says of something that failed. */
+  redact(text: string): string {
+    return this.#redactor.secrets(text)
   }
 
   /** Closes all connections; requests in flight fail. */
@@ -173,8 +188,11 @@ export class HttpClient {
     const { spacingMs = 0, quota } = this.#options
     if (spacingMs > 0) this.#block(spacingMs)
     let answer: HttpAnswer
+    let redact: (text: string) => string
     try {
-      answer = await this.#exchange(request)
+      const headers = await request.headers(request.signal)
+      redact = this.#redactor.of(headers)
+      answer = redactAnswer(await this.#exchange(request, headers), redact)
     } catch (error) {
       request.signal.throwIfAborted()
       if (error instanceof TidemarkError) return { kind: 'fail', error }
@@ -185,12 +203,11 @@ export class HttpClient {
     const bulkMs = quota?.bulkWaitMs(answer)
     if (bulkMs !== undefined)
       this.#bulkBlockedUntilMs = Math.max(this.#bulkBlockedUntilMs, this.#clock.now() + Math.ceil(bulkMs))
-    return judge(answer)
+    return redactJudgement(judge(answer), redact)
   }
 
-  async #exchange(request: HttpRequest): Promise<HttpAnswer> {
+  async #exchange(request: HttpRequest, headers: Readonly<Record<string, string>>): Promise<HttpAnswer> {
     const { method, url, what } = request
-    const headers = await request.headers(request.signal)
     const requestedAtMs = this.#clock.now()
     const { response, body } = await abortable(this.#limits.answerTimeoutMs, request.signal, async (signal) => {
       const response = await send(url, {
@@ -198,7 +215,8 @@ export class HttpClient {
         ...(request.body === undefined ? {} : { body: request.body }),
       })
       const { provider } = this.#options
-      return { response, body: await readBody(response.body, { bytesMax: this.#limits.bodyBytesMax, what, provider }) }
+      const bytesMax = request.bodyBytesMax ?? this.#limits.bodyBytesMax
+      return { response, body: await readBody(response.body, { bytesMax, what, provider }) }
     })
     return {
       route: `${method} ${request.shownUrl ?? url}`,

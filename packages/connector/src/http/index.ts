@@ -1,4 +1,4 @@
-export { parseJson } from './body.ts'
+export { insteadOfJson, parseJson } from './body.ts'
 export {
   HTTP_LIMITS,
   type HttpAnswer,

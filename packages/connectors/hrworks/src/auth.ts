@@ -3,6 +3,7 @@ import { type Clock, TidemarkError } from '@tidemark/base'
 import {
   type HttpAnswer,
   type HttpClient,
+  insteadOfJson,
   type Judgement,
   parseJson,
   type Token,
@@ -40,7 +41,8 @@ function judgeToken(answer: HttpAnswer, what: string): Judgement<Token> {
   const value = isJson(json) ? json['token'] : undefined
   const expiresAtMs = typeof value === 'string' ? tokenExpiryMs(value) : undefined
   if (typeof value === 'string' && expiresAtMs !== undefined) return { kind: 'done', value: { value, expiresAtMs } }
-  const message = `${what}: HR WORKS answered without a token that says when it expires. It is tried again; check base_url if it repeats.`
+  const came = json === undefined ? `with ${insteadOfJson(answer)}` : 'without a token that says when it expires'
+  const message = `${what}: HR WORKS answered ${came}. It is tried again; check base_url if it repeats.`
   return { kind: 'retry', error: new TidemarkError('PROVIDER_ANSWER_INVALID', message) }
 }
 

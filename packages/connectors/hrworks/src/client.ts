@@ -1,9 +1,10 @@
-import type { ConnectorDeps, FetchOptions } from '@tidemark/connector'
+import type { ConnectorDeps, FetchOptions, Passthrough } from '@tidemark/connector'
 import {
   HTTP_LIMITS,
   type HttpAnswer,
   HttpClient,
   type HttpLimits,
+  insteadOfJson,
   type Judgement,
   parseJson,
   type Tokens,
@@ -11,6 +12,7 @@ import {
 import { createTokens } from './auth.ts'
 import { answerInvalid, forbiddenMessage, judgeFailure, saidBy } from './errors.ts'
 import type { HrworksOptions } from './options.ts'
+import { createPassthrough } from './passthrough.ts'
 
 export type Query = readonly (readonly [name: string, value: string])[]
 
@@ -53,18 +55,19 @@ type Method = 'GET' | WriteRequest['method']
 export class HrworksClient {
   /** Id of the integration, for messages. */
   readonly integration: string
+  readonly passthrough: Passthrough
   readonly #options: HrworksOptions
   readonly #http: HttpClient
-  /** Sends each request once: a write whose answer was lost may have been carried out. */
-  readonly #httpOnce: HttpClient
   readonly #tokens: Tokens
 
   constructor(options: HrworksOptions, deps: ConnectorDeps, limits: HttpLimits = HTTP_LIMITS) {
     this.integration = options.integration
     this.#options = options
-    this.#http = new HttpClient(deps, { provider: 'HR WORKS', limits })
-    this.#httpOnce = new HttpClient(deps, { provider: 'HR WORKS', limits: { ...limits, attemptsMax: 1 } })
+    const secrets = [options.accessKey, options.secretAccessKey, options.webhookSecret ?? '']
+    this.#http = new HttpClient(deps, { provider: 'HR WORKS', limits, secrets })
     this.#tokens = createTokens(options, this.#http, deps.clock)
+    const link = { http: this.#http, tokens: this.#tokens, clock: deps.clock }
+    this.passthrough = createPassthrough(link, options.baseUrl)
   }
 
   /**
@@ -74,7 +77,7 @@ export class HrworksClient {
    */
   async read<T>(request: ReadRequest<T>): Promise<ReadAnswer<T>> {
     const what = `GET ${request.path} of ${this.integration}`
-    return await this.#send(this.#http, 'GET', request, what, (answer) => judgeRead(answer, request, what))
+    return await this.#send('GET', request, what, (answer) => judgeRead(answer, request, what))
   }
 
   /**
@@ -84,16 +87,20 @@ export class HrworksClient {
    */
   async write(request: WriteRequest): Promise<unknown> {
     const what = `${request.method} ${request.path} of ${this.integration}`
-    return await this.#send(this.#httpOnce, request.method, request, what, (answer) => judgeWrite(answer, what))
+    return await this.#send(request.method, request, what, (answer) => judgeWrite(answer, what))
+  }
+
+  /** A text of HR WORKS without secrets of the source. */
+  redact(text: string): string {
+    return this.#http.redact(text)
   }
 
   /** Closes all connections; requests in flight fail. */
   async close(): Promise<void> {
-    await Promise.all([this.#http.close(), this.#httpOnce.close()])
+    await this.#http.close()
   }
 
   async #send<T>(
-    http: HttpClient,
     method: Method,
     request: RequestBase & { readonly body?: unknown },
     what: string,
@@ -107,10 +114,12 @@ export class HrworksClient {
         return { ...type, authorization: `Bearer ${token}` }
       }
       const { signal, onRetry, isBulk } = request
-      const result = await http.send<{ readonly value: T } | 'expired'>(
+      const result = await this.#http.send<{ readonly value: T } | 'expired'>(
         {
           ...{ method, url: this.#url(request), what, headers, signal, onRetry, isBulk: isBulk ?? false },
           ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
+          // A write whose answer was lost may have been carried out.
+          ...(method === 'GET' ? {} : { attemptsMax: 1 }),
         },
         (answer) => (answer.status === 401 && !renewed ? { kind: 'done', value: 'expired' } : wrap(judge(answer))),
       )
@@ -142,7 +151,8 @@ function judgeRead<T>(answer: HttpAnswer, { path, parse }: ReadRequest<T>, what:
   if (answer.status !== 200) return judgeFailure(answer, json, what)
   const value = parse(json)
   if (value !== undefined) return { kind: 'done', value: { ...answer, kind: 'ok', value } }
-  return { kind: 'retry', error: answerInvalid(what, 'HR WORKS answered 200 with something else than documented') }
+  const came = json === undefined ? insteadOfJson(answer) : 'something else than documented'
+  return { kind: 'retry', error: answerInvalid(what, `HR WORKS answered 200 with ${came}`) }
 }
 
 function judgeWrite(answer: HttpAnswer, what: string): Judgement<unknown> {

@@ -14,6 +14,7 @@ export const connector: Connector = {
   version: '0.1.0',
   // The signature of a stored webhook reveals nothing about the key and lets the bytes be proved later, so it is kept.
   secretHeaders: [],
+  secretOptions: ['access_key', 'secret_access_key', 'webhook_secret'],
   parseOptions,
   create: (options, deps) => createSource(options as HrworksOptions, deps),
 }

@@ -76,7 +76,7 @@ export async function waitForJob(
     await clock.sleep(Math.min(waitMs, leftMs), signal)
     signal.throwIfAborted()
     const state = await askFor(client, `${jobsPath}/${encodeURIComponent(jobId)}`, signal)
-    if (state !== null && isFinished(state)) return outcomeOf(jobId, state)
+    if (state !== null && isFinished(state)) return outcomeOf(jobId, state, (text) => client.redact(text))
   }
 }
 
@@ -101,12 +101,12 @@ function isFinished(state: Json): boolean {
   )
 }
 
-function outcomeOf(jobId: string, state: Json): JobOutcome {
+function outcomeOf(jobId: string, state: Json, redact: (text: string) => string): JobOutcome {
   const rows = objects(state['result'])
   const problems = [
-    ...objects(state['generalErrors']).map((error) => problemOf(error, null)),
-    ...objects(state['dataErrors']).map((error) => problemOf(error, null)),
-    ...rows.flatMap((row) => objects(row['errors']).map((error) => problemOf(error, recordIdOf(row)))),
+    ...objects(state['generalErrors']).map((error) => problemOf(error, null, redact)),
+    ...objects(state['dataErrors']).map((error) => problemOf(error, null, redact)),
+    ...rows.flatMap((row) => objects(row['errors']).map((error) => problemOf(error, recordIdOf(row), redact))),
   ]
   const results = rows.filter((row) => objects(row['errors']).length === 0).map(resultOf)
   return problems.length === 0 ? { kind: 'finished', jobId, results } : { kind: 'failed', jobId, problems, results }
@@ -116,11 +116,11 @@ const objects = (value: unknown): Json[] => (Array.isArray(value) ? value.filter
 
 const recordIdOf = (row: Json): number | null => (typeof row['recordId'] === 'number' ? row['recordId'] : null)
 
-/** Properties of errors are inferred. */
-const problemOf = (error: Json, recordId: number | null): JobProblem => ({
+/** Properties of errors are inferred. What is wrong may be repeated, such as a URL with its secret. */
+const problemOf = (error: Json, recordId: number | null, redact: (text: string) => string): JobProblem => ({
   recordId: recordIdOf(error) ?? recordId,
   attribute: textOf(error, 'attribute') ?? null,
-  message: (textOf(error, 'message') ?? textOf(error, 'code') ?? 'no reason given').slice(0, 300),
+  message: redact(textOf(error, 'message') ?? textOf(error, 'code') ?? 'no reason given').slice(0, 300),
 })
 
 function resultOf(row: Json): JobResult {

@@ -70,6 +70,7 @@ export function createSource(
     pagingOf: (stream) => (isHrworksStream(stream) ? PAGING[stream] : 'stable'),
     pointReads: createPointReads({ client, integrationId: integration, statuses }),
     subscriptions: subscriptionsOf(options, client, deps),
+    passthrough: client.passthrough,
     verifyWebhook: (request) => verify(options, deps.clock.now(), request),
     integrationOf: () => integration,
     readWebhook: (request) => readWebhook(request.rawBody, integration),

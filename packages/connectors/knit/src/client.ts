@@ -1,11 +1,12 @@
 /** HTTP to Knit's API, over the shared client: RPC-like calls with JSON in and `{success, data}` out. */
 import { TidemarkError } from '@tidemark/base'
-import type { ConnectorDeps, FetchOptions } from '@tidemark/connector'
+import type { ConnectorDeps, FetchOptions, Passthrough } from '@tidemark/connector'
 import {
   HTTP_LIMITS,
   type HttpAnswer,
   HttpClient,
   type HttpLimits,
+  insteadOfJson,
   type Judgement,
   parseJson,
   retryAfterMs,
@@ -13,6 +14,7 @@ import {
 import { authHeaders } from './auth.ts'
 import { answerInvalid, judge, unsuccessful } from './errors.ts'
 import type { KnitOptions } from './options.ts'
+import { createPassthrough } from './passthrough.ts'
 
 /** One call about one integration. */
 export interface KnitCall {
@@ -41,11 +43,14 @@ export class KnitClient {
   readonly #options: KnitOptions
   readonly #deps: ConnectorDeps
   readonly #http: HttpClient
+  readonly passthrough: Passthrough
 
   constructor(options: KnitOptions, deps: ConnectorDeps, limits: HttpLimits = HTTP_LIMITS) {
     this.#options = options
     this.#deps = deps
-    this.#http = new HttpClient(deps, { provider: 'Knit', limits })
+    const secrets = [options.apiKey, options.secondApiKey ?? '']
+    this.#http = new HttpClient(deps, { provider: 'Knit', limits, secrets })
+    this.passthrough = createPassthrough({ provider: 'Knit', http: this.#http, clock: deps.clock }, options)
   }
 
   /**
@@ -81,8 +86,10 @@ export class KnitClient {
     const json = parseJson(body)
     if (status < 200 || status > 299)
       return { ...judge({ what, status, json }), waitMs: retryAfterMs(headers, this.#deps.clock.now()) }
-    if (typeof json !== 'object' || json === null)
-      return { kind: 'retry', error: answerInvalid(what, `Knit answered ${status} with a body that is no JSON object`) }
+    if (typeof json !== 'object' || json === null) {
+      const came = json === undefined ? insteadOfJson(http) : 'JSON that is no object'
+      return { kind: 'retry', error: answerInvalid(what, `Knit answered ${status} with ${came}`) }
+    }
     const { success, data } = json as { readonly success?: unknown; readonly data?: unknown }
     if (success === false) return { kind: 'fail', error: unsuccessful({ what, status, json }) }
     try {

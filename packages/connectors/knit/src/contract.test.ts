@@ -1,60 +1,16 @@
 import { seededRandom } from '@tidemark/base'
 import type { Page } from '@tidemark/connector'
-import { type Answer, connectorContract, drive, RATE_LIMIT_SECONDS, type StandIn } from '@tidemark/connector/contract'
+import { type Answer, connectorContract, drive } from '@tidemark/connector/contract'
 import { ManualClock } from '@tidemark/testing'
 import { describe, expect, it } from 'vitest'
-import { failure, type Scripted, startFakeKnit, success } from '../test/fakeKnit.ts'
-import { sign } from './auth.ts'
+import { startStandIn } from '../test/standIn.ts'
 import { connector } from './index.ts'
 
-const started = success({ syncJobId: 'sj_1' })
-
-const ANSWERS: Readonly<Record<Answer, Scripted>> = {
-  page: started,
-  last_page: started,
-  // A start that succeeds is a stream that is not listed.
-  not_offered: started,
-  unavailable: { status: 502, body: '<html>Bad Gateway</html>' },
-  cut: { ...started, cut: true },
-  garbage: { body: '<html>maintenance</html>' },
-  rate_limited: { ...failure(429), headers: { 'retry-after': String(RATE_LIMIT_SECONDS) } },
-  authentication: failure(401),
-  not_ready: failure(409),
-}
-
-async function start(): Promise<StandIn> {
-  const fake = await startFakeKnit()
-  const rawBody = Buffer.from('{"eventId":"e_1","eventType":"sync.heartbeat","syncDataType":"ats_jobs"}')
-  let since = 0
-  return {
-    options: {
-      base_url: fake.baseUrl,
-      api_key: 'the-api-key',
-      second_api_key: 'the-next-key',
-      integrations: ['int-1'],
-    },
-    integrationId: 'int-1',
-    stream: 'jobs',
-    secrets: ['the-api-key', 'the-next-key'],
-    script: (answers) => {
-      since = fake.seen.length
-      fake.answer = (_request, count) => ANSWERS[answers[Math.min(count - since, answers.length - 1)] ?? 'last_page']
-    },
-    requests: () => fake.seen.length - since,
-    webhook: () => ({
-      headers: { 'x-knit-signature': sign('the-api-key', rawBody), 'x-knit-integration-id': 'int-1' },
-      query: {},
-      rawBody,
-    }),
-    close: () => fake.close(),
-  }
-}
-
-connectorContract(connector, start, { kind: 'push' })
+connectorContract(connector, startStandIn, { kind: 'push' })
 
 describe('instead of a listing', () => {
   async function fetchAll(answers: readonly Answer[]) {
-    const standIn = await start()
+    const standIn = await startStandIn()
     const clock = new ManualClock()
     const source = connector.create(connector.parseOptions(standIn.options), { clock, random: seededRandom(1) })
     const retries: string[] = []
@@ -90,7 +46,7 @@ describe('instead of a listing', () => {
   })
 
   it('a start is tried again after a failure that passes, a cut connection and an unreadable answer', async () => {
-    const { pages, error, retries } = await fetchAll(['unavailable', 'cut', 'garbage', 'last_page'])
+    const { pages, error, retries } = await fetchAll(['unavailable', 'cut', 'html', 'last_page'])
     expect(error).toBeUndefined()
     expect(pages).toHaveLength(1)
     expect(retries).toEqual(['PROVIDER_UNAVAILABLE', 'PROVIDER_UNAVAILABLE', 'PROVIDER_ANSWER_INVALID'])

@@ -10,7 +10,6 @@ export interface Frame {
   readonly data: Json | null
   readonly syncType: string | null
   readonly dataType: string | null
-  readonly syncJobId: string | null
   readonly syncRunId: string | null
   /** Id of the record in the source system. */
   readonly recordId: string | null
@@ -42,7 +41,6 @@ export function readFrame(rawBody: Uint8Array): Frame {
     data: isJson(json['eventData']) ? json['eventData'] : null,
     syncType: textOf(json['syncType']),
     dataType: textOf(json['syncDataType']),
-    syncJobId: textOf(json['syncJobId']),
     syncRunId: textOf(json['syncRunId']),
     recordId: idOf(json['recordId']),
     triggeredAtMs: parseTime(timeOf(json['triggeredAt'])) ?? null,

@@ -1,5 +1,5 @@
 import { seededRandom } from '@tidemark/base'
-import type { Page, Source } from '@tidemark/connector'
+import type { Page, Source, WebhookEffect } from '@tidemark/connector'
 import { drive } from '@tidemark/connector/contract'
 import { type ModelName, publicId, recordKey } from '@tidemark/model'
 import { createManualClock, type ManualClock, World } from '@tidemark/sandbox'
@@ -11,7 +11,6 @@ import { checkAccess, checkScope } from './check.ts'
 import { KnitClient } from './client.ts'
 import { connector } from './index.ts'
 import { parseOptions } from './options.ts'
-import { judgeRun, type RunCounters, type RunVerdict, readCounters } from './runs.ts'
 import { setSyncTime, startSync, updateSync } from './syncs.ts'
 
 const ID = 'int-1'
@@ -276,34 +275,30 @@ describe('changes', () => {
 })
 
 describe('a run', () => {
-  const verdict = (syncType: string): RunVerdict => {
-    const last = (type: string): RunCounters | null => {
-      const frame = receiver.runEvents.filter((each) => each.eventType === type && each.syncType === syncType).at(-1)
-      return frame ? readCounters(frame) : null
-    }
-    const [processed, allConsumed] = [last('sync.events.processed'), last('sync.events.allConsumed')]
-    const runId = (allConsumed ?? processed)?.syncRunId ?? ''
-    const hasFailed = receiver.runEvents.some((each) => each.eventType === 'sync.failed' && each.syncType === syncType)
-    return judgeRun({ processed, allConsumed, hasFailed, received: receiver.received.get(runId)?.size ?? 0 })
-  }
+  type Run = Extract<WebhookEffect, { kind: 'pushed_run' }>
+  const ends = (): Run[] => receiver.effects.filter((effect) => effect.kind === 'pushed_run')
+  const arrived = ({ run }: Run): number => receiver.received.get(run.id)?.size ?? 0
 
-  it('shows all when every event of an initial run was taken, duplicates counted once', async () => {
+  it('has sent as many events as it says, duplicates counted once; only an initial one is of everything', async () => {
     knit.faults.add({ kind: 'duplicate', count: 3 })
     await fetchAll('jobs')
-    expect(verdict('initial_sync')).toMatchObject({ state: 'complete', showsAll: true })
+    const [initial] = ends()
+    expect(initial).toMatchObject({ outcome: 'complete', run: { stream: 'jobs', isComplete: true } })
+    expect(arrived(initial as Run)).toBe(initial?.events)
     await advance(DAY_MS)
-    expect(verdict('delta_sync')).toMatchObject({ state: 'complete', showsAll: false })
+    expect(ends().slice(1).length).toBeGreaterThan(0)
+    for (const { run } of ends().slice(1)) expect(run.isComplete).toBe(false)
   })
 
-  it('is not complete while one event is on its way, and never after a failure', async () => {
+  it('does not end while one event is on its way, and tells when it has failed', async () => {
     knit.faults.add({ kind: 'held', eventType: 'record.new' })
     await fetchAll('jobs')
-    expect(verdict('initial_sync')).toMatchObject({ state: 'running', showsAll: false })
+    expect(ends()).toEqual([])
     await advance(MINUTE_MS)
-    expect(verdict('initial_sync')).toMatchObject({ state: 'complete', showsAll: true })
+    expect(ends()).toMatchObject([{ outcome: 'complete' }])
     knit.faults.add({ kind: 'sync_failed' })
     await fetchAll('jobs')
-    expect(verdict('initial_sync')).toMatchObject({ state: 'failed', showsAll: false })
+    expect(ends().at(-1)).toMatchObject({ outcome: 'failed', events: null })
   })
 })
 

@@ -25,6 +25,7 @@ export function createSource(options: KnitOptions, deps: ConnectorDeps, limits: 
     // There are no pages; nothing ever follows from one.
     pagingOf: () => 'shifting',
     pointReads,
+    passthrough: client.passthrough,
     verifyWebhook: ({ headers, rawBody }) => isSigned(keys, rawBody, headers[SIGNATURE_HEADER]),
     integrationOf,
     readWebhook: (request) => readWebhook(request, options.recordVersion),

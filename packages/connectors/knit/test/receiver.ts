@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Source, WebhookEffect, WebhookRequest } from '@tidemark/connector'
-import { type Frame, readFrame } from '../src/frame.ts'
+import { readFrame } from '../src/frame.ts'
 import type { DiffedState } from './diffed.ts'
 
 export interface Receiver {
@@ -13,8 +13,6 @@ export interface Receiver {
   readonly effects: WebhookEffect[]
   /** Different event ids by run that carried records. */
   readonly received: Map<string, Set<string>>
-  /** Envelopes of everything that was accepted and carried no records. */
-  readonly runEvents: Frame[]
   /** Status for the accepted; refused ones get 401. */
   status: number
   close(): Promise<void>
@@ -28,7 +26,6 @@ export async function startReceiver(source: Source, state: DiffedState, now: () 
     status: 200,
     effects: [] as WebhookEffect[],
     received: new Map<string, Set<string>>(),
-    runEvents: [] as Frame[],
   }
   const take = (request: WebhookRequest): number => {
     if (!receiver.source.verifyWebhook(request)) return 401
@@ -37,13 +34,9 @@ export async function startReceiver(source: Source, state: DiffedState, now: () 
     const reading = receiver.source.readWebhook(request)
     for (const effect of reading.effects) {
       receiver.effects.push(effect)
-      const frame = readFrame(request.rawBody)
-      if (effect.kind !== 'records') {
-        receiver.runEvents.push(frame)
-        continue
-      }
+      if (effect.kind !== 'records') continue
       receiver.state.see(reading.integrationId ?? '', effect.mapped, now())
-      const run = frame.syncRunId ?? ''
+      const run = readFrame(request.rawBody).syncRunId ?? ''
       receiver.received.set(run, (receiver.received.get(run) ?? new Set()).add(reading.eventId ?? ''))
     }
     return 200

@@ -1,6 +1,6 @@
 /** HTTP to Kombo: what its answers and its `ratelimit-*` headers mean. */
 import type { Clock, TidemarkError } from '@tidemark/base'
-import type { ConnectorDeps, FetchOptions } from '@tidemark/connector'
+import type { ConnectorDeps, FetchOptions, Passthrough } from '@tidemark/connector'
 import {
   boundedWait,
   HTTP_LIMITS,
@@ -8,6 +8,7 @@ import {
   HttpClient,
   type HttpLimits,
   headerNumber,
+  insteadOfJson,
   type Judgement,
   parseJson,
   retryAfterMs as retryAfterHeaderMs,
@@ -15,6 +16,7 @@ import {
 import { authHeaders } from './auth.ts'
 import { answerInvalid, judge } from './errors.ts'
 import type { KomboOptions } from './options.ts'
+import { createPassthrough } from './passthrough.ts'
 
 export interface ListRequest {
   /** Path below the base URL, such as `/ats/jobs`. */
@@ -36,6 +38,7 @@ export class KomboClient {
   readonly #options: KomboOptions
   readonly #clock: Clock
   readonly #http: HttpClient
+  readonly passthrough: Passthrough
 
   constructor(options: KomboOptions, deps: ConnectorDeps, limits: HttpLimits = HTTP_LIMITS) {
     this.#options = options
@@ -44,7 +47,10 @@ export class KomboClient {
       waitMs: ({ headers }: HttpAnswer) => rateLimitWaitMs(headers),
       bulkWaitMs: ({ headers }: HttpAnswer) => bulkWaitMs(headers),
     }
-    this.#http = new HttpClient(deps, { provider: 'Kombo', limits, quota })
+    const secrets = [options.apiKey, options.webhookSecret]
+    this.#http = new HttpClient(deps, { provider: 'Kombo', limits, quota, secrets })
+    const waitOf = ({ headers }: HttpAnswer) => retryAfterMs(headers, deps.clock.now())
+    this.passthrough = createPassthrough({ provider: 'Kombo', http: this.#http, clock: deps.clock, waitOf }, options)
   }
 
   /**
@@ -88,7 +94,7 @@ function readPage(answer: HttpAnswer, json: unknown, route: string): Judgement<L
     kind: 'retry',
     error: answerInvalid(route, problem),
   })
-  if (json === undefined) return invalid(`Kombo answered ${answer.status} with a body that is not JSON`)
+  if (json === undefined) return invalid(`Kombo answered ${answer.status} with ${insteadOfJson(answer)}`)
   const data = typeof json === 'object' && json !== null && 'data' in json ? json.data : undefined
   if (typeof data !== 'object' || data === null) return invalid('Kombo answered JSON without `data`')
   const { results, next } = data as { readonly results?: unknown; readonly next?: unknown }

@@ -8,6 +8,7 @@ export const connector: Connector = {
   version: '0.1.0',
   // The signature of a stored webhook reveals nothing about the secret and lets the bytes be proved later, so it is kept.
   secretHeaders: [],
+  secretOptions: ['api_key', 'webhook_secret'],
   parseOptions,
   create: (options, deps) => createSource(options as KomboOptions, deps),
 }

@@ -33,6 +33,7 @@ export function createSource(
     // Kombo's sample cursor holds a page number, so rows may be missed while others change (inferred).
     pagingOf: () => 'shifting',
     pointReads: createPointReads(client),
+    passthrough: client.passthrough,
     verifyWebhook: (request) => verify(options.webhookSecret, request),
     integrationOf: (request) => integrationOf(request.rawBody),
     readWebhook: (request) => readWebhook(request.rawBody),

@@ -1,7 +1,7 @@
 /** The stream of applications: the history of all candidates in all jobs, of which the current stays count. */
 import { TidemarkError } from '@tidemark/base'
 import type { Page } from '@tidemark/connector'
-import { isJson, type Json } from '@tidemark/connector/mapping'
+import { isJson, type Json, NOTHING } from '@tidemark/connector/mapping'
 import { Collector, mapEach } from './collector.ts'
 import { sinceFilterStart } from './cursor.ts'
 import { refId } from './json.ts'
@@ -127,11 +127,15 @@ class Tracker {
   }
 }
 
-/** Asks which of these applications still exist: one request for each candidate. */
+/** Asks which of these applications still exist: one request for each candidate. Of one who may not be read nothing is known, and the run goes on. */
 async function* ended(run: Run, pairs: readonly Ended[], workflows: Workflows | null): AsyncGenerator<Page> {
   const byCandidate = Map.groupBy(pairs, ({ employeeId }) => employeeId)
   for (const [employeeId, candidates] of byCandidate) {
     for await (const { page, stateOf } of jobsOfCandidate(run, employeeId)) {
+      if (page.kind === 'forbidden') {
+        yield toPage(page, { ...NOTHING, incompleteModels: ['applications'] })
+        continue
+      }
       const out = new Collector()
       for (const { row, ...pair } of candidates) {
         const state = stateOf?.(pair.recruitmentId)
@@ -149,12 +153,11 @@ const stayState = (row: Json, state: Json): Json =>
 
 /** `stateOf` gives the state of a candidate in a job, undefined where the candidate is not in it; it stands with the last page only, else null. */
 export interface JobsOfCandidate {
+  /** `absent`: the candidate does not exist; `forbidden`: nothing is known. */
   readonly page: ListPage['answer']
   readonly stateOf: ((recruitmentId: string) => Json | undefined) | null
   /** Rows by job. */
   readonly rows: ReadonlyMap<string, Json>
-  /** The candidate does not exist. */
-  readonly isGone: boolean
 }
 
 /** The jobs that a candidate is in. */
@@ -162,7 +165,8 @@ export async function* jobsOfCandidate(run: Run, employeeId: string): AsyncGener
   const rows = new Map<string, Json>()
   const path = `/employees/${employeeId}/recruitments`
   for await (const page of listPages(run.client, { path }, run.caller, run.limits)) {
-    if (page.rows === null && page.answer.kind !== 'absent') throw refused(page.answer)
+    const { kind } = page.answer
+    if (kind === 'refused') throw refused(page.answer)
     for (const row of page.rows ?? []) {
       const jobId = isJson(row) ? refId(row['recruitment']) : null
       if (!isJson(row) || jobId === null)
@@ -172,11 +176,11 @@ export async function* jobsOfCandidate(run: Run, employeeId: string): AsyncGener
         )
       rows.set(jobId, row)
     }
-    const isWhole = page.rows === null || page.isLast
+    const isWhole = kind === 'absent' || (page.rows !== null && page.isLast)
     const stateOf = (id: string): Json | undefined => {
       const row = rows.get(id)
       return row === undefined ? undefined : isJson(row['state']) ? row['state'] : {}
     }
-    yield { page: page.answer, stateOf: isWhole ? stateOf : null, rows, isGone: page.rows === null }
+    yield { page: page.answer, stateOf: isWhole ? stateOf : null, rows }
   }
 }

@@ -8,7 +8,7 @@ import {
   Tokens,
 } from '@tidemark/connector/http'
 import { isJson } from '@tidemark/connector/mapping'
-import { credentialsRefused, judge } from './errors.ts'
+import { answerInvalid, credentialsRefused, judge } from './errors.ts'
 import { textOf } from './json.ts'
 import type { TraffitOptions } from './options.ts'
 
@@ -22,7 +22,6 @@ interface AuthDeps {
   readonly clock: Clock
   /** Aborts when the source is closed. A token is for all who wait, so that no single one of them ends its minting. */
   readonly closing: AbortSignal
-  readonly clean: (text: string) => string
 }
 
 /**
@@ -33,7 +32,7 @@ export function createTokens(options: TraffitOptions, deps: AuthDeps): Tokens {
   return new Tokens({ clock: deps.clock, renewBeforeMs: RENEW_BEFORE_MS, mint: () => mint(options, deps) })
 }
 
-function mint(options: TraffitOptions, { http, closing, clean }: AuthDeps): Promise<Token> {
+function mint(options: TraffitOptions, { http, closing }: AuthDeps): Promise<Token> {
   return http.send(
     {
       method: 'POST',
@@ -48,17 +47,19 @@ function mint(options: TraffitOptions, { http, closing, clean }: AuthDeps): Prom
       }),
       signal: closing,
     },
-    (answer) => readToken(answer, clean),
+    readToken,
   )
 }
 
-function readToken(answer: HttpAnswer, clean: (text: string) => string): Judgement<Token> {
+function readToken(answer: HttpAnswer): Judgement<Token> {
   const json = parseJson(answer.body)
   const { status } = answer
   if (status === 400 || status === 401 || status === 403)
-    return { kind: 'fail', error: credentialsRefused(status, json, clean) }
+    return { kind: 'fail', error: credentialsRefused(status, json) }
   const value = isJson(json) ? textOf(json['access_token']) : null
-  if (status !== 200 || value === null) return judge('POST /oauth2/token', answer, undefined, clean)
+  if (status === 200 && json !== undefined && value === null)
+    return { kind: 'retry', error: answerInvalid('POST /oauth2/token', 'TRAFFIT answered 200 without a token') }
+  if (status !== 200 || value === null) return judge('POST /oauth2/token', answer, json)
   const seconds = isJson(json) && typeof json['expires_in'] === 'number' ? json['expires_in'] : LIFETIME_SECONDS
   return { kind: 'done', value: { value, expiresAtMs: answer.requestedAtMs + seconds * 1000 } }
 }

@@ -1,5 +1,5 @@
 import { seededRandom } from '@tidemark/base'
-import type { FetchOptions, Page, Source } from '@tidemark/connector'
+import type { FetchOptions, Page, PointRead, Source } from '@tidemark/connector'
 import { drive } from '@tidemark/connector/contract'
 import { ManualClock } from '@tidemark/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -312,6 +312,78 @@ describe('failures', () => {
   })
 })
 
+describe('single records that may not be read', () => {
+  const history = (employee: number, ended: boolean): object => ({
+    ...{ id: employee, date: '2026-02-01 10:00:00', employee: { id: employee }, recruitment: { id: 52 } },
+    ...{ workflow_state: { id: 19, type: 'start' }, ...(ended ? { end_date: '2026-02-02 10:00:00' } : {}) },
+  })
+  const refuse = (path: RegExp, others: (path: string) => Scripted): void => {
+    fake.answer = (request) => (path.test(request.path) ? failure(403) : others(request.path))
+  }
+
+  it.each([403, 404])(
+    'as the candidate of an application (%d) keep no application from being delivered',
+    async (status) => {
+      fake.answer = ({ path }) => {
+        if (/employees\/1\b/.test(path)) return failure(status)
+        if (path.endsWith('/employees/2/recruitments')) return page([{ recruitment: { id: 52 }, state: { id: 19 } }])
+        return page(
+          path.endsWith('/recruitment_history') ? [history(1, true), history(2, true), history(3, false)] : [],
+        )
+      }
+      const { pages, error } = await fetchAll({ stream: 'applications' })
+      expect(error).toBeUndefined()
+      expect(keys(pages)).toEqual(['3:52', '2:52'])
+      expect(pages.flatMap(({ mapped }) => mapped.failures)).toEqual([])
+      // Of one who may not be read it is not known whether the application is gone; of one who is gone it is.
+      const incomplete = pages.flatMap(({ mapped }) => mapped.incompleteModels ?? [])
+      expect(incomplete).toEqual(status === 403 ? ['applications'] : [])
+    },
+  )
+
+  it('are neither observed nor absent when they are asked for, and hold up no other', async () => {
+    refuse(/employees\/1\b/, () => page([{ recruitment: { id: 52 }, state: { id: 19 } }]))
+    const signal = new AbortController().signal
+    const asked = {
+      integrationId: 'traffit:acme',
+      model: 'applications',
+      remoteKeys: ['1:52', '2:52'],
+      signal,
+    } as const
+    const read = async (): Promise<PointRead[]> => {
+      const answers: PointRead[] = []
+      for await (const answer of source.pointReads?.read(asked) ?? []) answers.push(answer)
+      return answers
+    }
+    const answers = await drive(clock, read())
+    expect(answers.flatMap(({ absent }) => absent)).toEqual([])
+    expect(answers.flatMap(({ notOffered }) => notOffered ?? [])).toEqual([expect.stringContaining('/employees/1/')])
+    expect(keys(answers)).toEqual(['2:52'])
+  })
+
+  it('as the detail of a job leave it what the listing shows', async () => {
+    refuse(/recruitments\/60$/, (path) => {
+      if (path.endsWith('/recruitments/61')) return { body: { id: 61, status: 'active', is_closed: false } }
+      return page(
+        path.endsWith('/recruitments/')
+          ? [
+              { id: 60, name: 'Secret' },
+              { id: 61, name: 'Open' },
+            ]
+          : [],
+      )
+    })
+    const { pages, error } = await fetchAll({ stream: 'jobs' })
+    expect(error).toBeUndefined()
+    const records = pages.flatMap(({ mapped }) => mapped.records)
+    expect(records).toMatchObject([
+      { remoteKey: '60', record: { remote_id: '60', name: 'Secret' } },
+      { remoteKey: '61', record: { name: 'Open', status: 'OPEN' } },
+    ])
+    expect(records[0]?.record).not.toHaveProperty('custom_fields')
+  })
+})
+
 it('a record that is joined from several answers is as old as the oldest', async () => {
   fake.answer = ({ path }) => {
     if (path.endsWith('/recruitments/')) return page([{ id: 60 }, { id: 61 }])
@@ -327,8 +399,8 @@ it('a record that is joined from several answers is as old as the oldest', async
   }
 })
 
-it('a candidate without the route of its tags says nothing about tags', async () => {
-  fake.answer = ({ path }) => (path.endsWith('/tags') ? failure(404) : page([{ id: 1 }]))
+it.each([404, 403])('a candidate whose tags are answered %d says nothing about tags', async (status) => {
+  fake.answer = ({ path }) => (path.endsWith('/tags') ? failure(status) : page([{ id: 1 }]))
   const { pages } = await fetchAll({ stream: 'tags' })
   expect(pages.at(-1)?.mapped).toMatchObject({ childLists: [], incompleteModels: ['tags'] })
 })

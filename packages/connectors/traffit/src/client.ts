@@ -1,4 +1,4 @@
-import type { ConnectorDeps, FetchOptions } from '@tidemark/connector'
+import type { ConnectorDeps, FetchOptions, Passthrough } from '@tidemark/connector'
 import {
   boundedWait,
   HTTP_LIMITS,
@@ -14,8 +14,9 @@ import {
 import { isJson } from '@tidemark/connector/mapping'
 import { createTokens, sourceClosed } from './auth.ts'
 import { PAGE_SIZE, sortHeader } from './cursor.ts'
-import { answerInvalid, judge, saidBy } from './errors.ts'
+import { answerInvalid, inBrackets, judge, saidBy } from './errors.ts'
 import type { TraffitOptions } from './options.ts'
+import { createPassthrough } from './passthrough.ts'
 
 /** The feeds of history and activities are slow. */
 const IDLE_TIMEOUT_MS = 180_000
@@ -62,13 +63,18 @@ export class TraffitClient {
   readonly #tokens: Tokens
   readonly #closing = new AbortController()
   readonly #now: () => number
+  readonly passthrough: Passthrough
 
   constructor(options: TraffitOptions, deps: ConnectorDeps, limits: HttpLimits = CLIENT_LIMITS) {
     this.#options = options
     this.#now = () => deps.clock.now()
-    this.#http = new HttpClient(deps, { provider: 'TRAFFIT', limits, spacingMs: 1000 / options.requestsPerSecond })
+    const secrets = [options.clientSecret, options.webhookSecret]
+    const spacingMs = 1000 / options.requestsPerSecond
+    this.#http = new HttpClient(deps, { provider: 'TRAFFIT', limits, spacingMs, secrets })
     const { signal: closing } = this.#closing
-    this.#tokens = createTokens(options, { http: this.#http, clock: deps.clock, closing, clean: this.#clean })
+    this.#tokens = createTokens(options, { http: this.#http, clock: deps.clock, closing })
+    const link = { http: this.#http, tokens: this.#tokens, clock: deps.clock }
+    this.passthrough = createPassthrough(link, `${options.baseUrl}${API}`)
   }
 
   /**
@@ -113,18 +119,6 @@ export class TraffitClient {
     await this.#http.close()
   }
 
-  /** No secret of the options stays in a text, whoever wrote it. */
-  readonly #clean = (text: string): string => {
-    const secrets = [this.#options.clientSecret, this.#options.webhookSecret]
-    // A refusal of a subscription may repeat its URL, in which the secret is encoded.
-    const forms = secrets.flatMap((secret) => [
-      secret,
-      encodeURIComponent(secret),
-      String(new URLSearchParams([['', secret]])).slice(1),
-    ])
-    return forms.reduce((clean, form) => clean.replaceAll(form, '***'), text)
-  }
-
   /** Listings answer 301 for a slash too many or too few. The token goes nowhere but to the tenant's own host. */
   async #follow(call: Call, isPrivate: boolean): Promise<GetAnswer> {
     let { url } = call
@@ -160,7 +154,7 @@ export class TraffitClient {
     }
     return this.#http.send(request, (answer) => {
       if (answer.status !== 401 || !isPrivate) return this.#judge(call, answer)
-      const { error } = judge(call.what, answer, parseJson(answer.body), this.#clean)
+      const { error } = judge(call.what, answer, parseJson(answer.body))
       this.#tokens.forget(token)
       return { kind: refusals++ === 0 ? 'retry' : 'fail', error }
     })
@@ -171,8 +165,7 @@ export class TraffitClient {
     const json = parseJson(answer.body)
     const location = answer.headers['location']
     if (REDIRECTS.has(status) && location !== undefined) return { kind: 'done', value: { location } }
-    const said = this.#clean(saidBy(json))
-    const message = `${call.what}: TRAFFIT answered ${status}${said === '' ? '' : ` (${said})`}.`
+    const message = `${call.what}: TRAFFIT answered ${status}${inBrackets(saidBy(json))}.`
     const done = (kind: GetAnswer['kind']): Judgement<GetAnswer> => ({
       kind: 'done',
       value: { kind, answer, json, message },
@@ -184,7 +177,7 @@ export class TraffitClient {
     if (status === 400) return done('refused')
     const waitMs = retryAfterMs(answer.headers, this.#now())
     return {
-      ...judge(call.what, answer, json, this.#clean),
+      ...judge(call.what, answer, json),
       waitMs: waitMs === undefined ? undefined : boundedWait(waitMs),
     }
   }

@@ -1,6 +1,6 @@
 /** TRAFFIT's failures in our codes. Its error bodies have several shapes, so the HTTP status decides and the body only explains. */
 import { type ErrorCode, TidemarkError } from '@tidemark/base'
-import type { HttpAnswer } from '@tidemark/connector/http'
+import { type HttpAnswer, insteadOfJson } from '@tidemark/connector/http'
 import { isJson } from '@tidemark/connector/mapping'
 import { textOf } from './json.ts'
 
@@ -44,11 +44,14 @@ function meaningOf(status: number): readonly [Verdict['kind'], ErrorCode] {
   return ['retry', 'PROVIDER_ANSWER_INVALID']
 }
 
-/** Judges an answer that is not what was asked for. `clean` takes secrets out of the provider's words. */
-export function judge(what: string, { status }: HttpAnswer, json: unknown, clean: (text: string) => string): Verdict {
+export const inBrackets = (said: string): string => (said === '' ? '' : ` (${said})`)
+
+/** Judges an answer that is not what was asked for. */
+export function judge(what: string, answer: HttpAnswer, json: unknown): Verdict {
+  const { status } = answer
   const [kind, code] = meaningOf(status)
-  const said = clean(saidBy(json))
-  const message = `${what}: TRAFFIT answered ${status}${said === '' ? '' : ` (${said})`}. ${ADVICE[code] ?? ''}`.trim()
+  const said = status < 300 && json === undefined ? ` with ${insteadOfJson(answer)}` : inBrackets(saidBy(json))
+  const message = `${what}: TRAFFIT answered ${status}${said}. ${ADVICE[code] ?? ''}`.trim()
   return { kind, error: new TidemarkError(code, message, { fields: { status } }) }
 }
 
@@ -57,8 +60,7 @@ export const answerInvalid = (what: string, problem: string): TidemarkError =>
   new TidemarkError('PROVIDER_ANSWER_INVALID', `${what}: ${problem}. ${ADVICE.PROVIDER_ANSWER_INVALID}`)
 
 /** Refused client credentials: 400 with OAuth's error, or 401. */
-export function credentialsRefused(status: number, json: unknown, clean: (text: string) => string): TidemarkError {
-  const said = clean(saidBy(json))
-  const message = `POST /oauth2/token: TRAFFIT answered ${status}${said === '' ? '' : ` (${said})`}. ${ADVICE.PROVIDER_AUTHENTICATION}`
+export function credentialsRefused(status: number, json: unknown): TidemarkError {
+  const message = `POST /oauth2/token: TRAFFIT answered ${status}${inBrackets(saidBy(json))}. ${ADVICE.PROVIDER_AUTHENTICATION}`
   return new TidemarkError('PROVIDER_AUTHENTICATION', message, { fields: { status } })
 }

@@ -8,6 +8,7 @@ export const connector: Connector = {
   version: '0.1.0',
   // Webhooks carry their secret in the query; headers hold none.
   secretHeaders: ['authorization'],
+  secretOptions: ['client_secret', 'webhook_secret'],
   parseOptions,
   create: (options, deps) => createSource(options as TraffitOptions, deps),
 }

@@ -77,11 +77,13 @@ async function* detailPages(
     yield toPage(answer, NOTHING)
     return
   }
-  if (answer.kind !== 'ok') throw refused(answer)
-  if (keyOf(answer.json) !== id)
+  if (answer.kind === 'refused') throw refused(answer)
+  const isHidden = answer.kind === 'forbidden'
+  if (!isHidden && keyOf(answer.json) !== id)
     throw answerInvalid(`GET /recruitments/${id}`, 'the answer is not the record that was asked for')
   const out = new Collector()
-  mapSafely(run, { row, detail: answer.json, published, workflows }, out)
+  // One that may only be seen in the listing is what the listing shows.
+  mapSafely(run, { row, detail: isHidden ? null : answer.json, published, workflows }, out)
   yield toPage(answer, out.mapped(), published?.requestedAtMs)
 }
 

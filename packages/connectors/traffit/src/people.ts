@@ -52,8 +52,8 @@ async function* tagsOf(run: Run, candidateId: string, isNew: (tagId: string) => 
   const rows: unknown[] = []
   for await (const page of listPages(run.client, { path: `/employees/${candidateId}/tags` }, run.caller, run.limits)) {
     if (page.rows === null) {
-      // The candidate is gone since it was listed, or the tenant has no such route: either way nothing is known of its tags.
-      if (page.answer.kind !== 'absent') throw refused(page.answer)
+      // The candidate is gone since it was listed, may not be read, or the tenant has no such route: nothing is known of its tags.
+      if (page.answer.kind === 'refused') throw refused(page.answer)
       yield toPage(page.answer, { ...NOTHING, incompleteModels: ['tags'] })
       return
     }

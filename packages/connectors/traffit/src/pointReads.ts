@@ -1,4 +1,7 @@
-/** Single records: `GET` of their own route, and for an application the jobs of its candidate. 404 and 410 of the API say that there is none. */
+/**
+ * Single records: `GET` of their own route, and for an application the jobs of its candidate. 404 and 410 of the API say that there is none; 403 says
+ * nothing, so that the answer settles no key, and holds up no other.
+ */
 import type { PointRead, PointReadOptions, PointReads } from '@tidemark/connector'
 import { isJson, NOTHING } from '@tidemark/connector/mapping'
 import { type ModelName, remoteKeyParts } from '@tidemark/model'
@@ -8,8 +11,8 @@ import { Collector } from './collector.ts'
 import { answerInvalid } from './errors.ts'
 import { loadPublished, mapSafely } from './jobs.ts'
 import { addApplication } from './mapApplications.ts'
-import { mapCandidates, mapUsers } from './mapping.ts'
-import { toPage } from './page.ts'
+import { mapCandidates, mapUsers, STREAM_SCOPE } from './mapping.ts'
+import { notOfferedPage, toPage } from './page.ts'
 import { loadWorkflows, type Run, refused } from './run.ts'
 
 const MODELS = ['jobs', 'candidates', 'applications', 'users'] as const
@@ -31,9 +34,9 @@ export function createPointReads(runOf: (options: PointReadOptions) => Run, only
 }
 
 const READS: Readonly<Record<ReadModel, (run: Run, keys: readonly string[]) => AsyncIterable<PointRead>>> = {
-  users: (run, keys) => readEach(run, keys, '/users', (row) => mapUsers(run.context, [row])),
+  users: (run, keys) => readEach(run, keys, 'users', '/users', (row) => mapUsers(run.context, [row])),
   candidates: (run, keys) =>
-    readEach(run, keys, '/employees', (row) => mapCandidates(run.context, [row], () => undefined)),
+    readEach(run, keys, 'candidates', '/employees', (row) => mapCandidates(run.context, [row], () => undefined)),
   jobs: readJobs,
   applications: readApplications,
 }
@@ -48,11 +51,17 @@ const missing = (answer: GetAnswer, keys: readonly string[]): PointRead => ({
   absent: keys.map((remoteKey) => ({ remoteKey, record: {} })),
 })
 
+/** May not be read: neither there nor gone. */
+const hidden = (answer: GetAnswer, model: ReadModel): PointRead => ({
+  ...notOfferedPage(answer, STREAM_SCOPE[model]),
+  absent: [],
+})
+
 /** The one record under a key; an answer with another id would be another record. */
 async function getOne(run: Run, path: string, key: string): Promise<GetAnswer> {
   const id = remoteKeyParts(key)[0] ?? ''
   const answer = await run.client.get({ path: `${path}/${encodeURIComponent(id)}` }, run.caller)
-  if (answer.kind === 'forbidden' || answer.kind === 'refused') throw refused(answer)
+  if (answer.kind === 'refused') throw refused(answer)
   if (answer.kind === 'ok' && !(isJson(answer.json) && String(answer.json['id']) === id))
     throw answerInvalid(`GET ${path}/${id}`, 'the answer is not the record that was asked for')
   return answer
@@ -61,12 +70,15 @@ async function getOne(run: Run, path: string, key: string): Promise<GetAnswer> {
 async function* readEach(
   run: Run,
   keys: readonly string[],
+  model: ReadModel,
   path: string,
   map: (row: unknown) => PointRead['mapped'],
 ): AsyncGenerator<PointRead> {
   for (const key of keys) {
     const answer = await getOne(run, path, key)
-    yield answer.kind === 'absent' ? missing(answer, [key]) : settled(answer, map(answer.json))
+    if (answer.kind === 'absent') yield missing(answer, [key])
+    else if (answer.kind === 'forbidden') yield hidden(answer, model)
+    else yield settled(answer, map(answer.json))
   }
 }
 
@@ -81,6 +93,7 @@ async function* readJobs(run: Run, keys: readonly string[]): AsyncGenerator<Poin
     for (const key of keys.slice(at, at + JOBS_PER_READING)) {
       const answer = await getOne(run, '/recruitments', key)
       if (answer.kind === 'absent') yield missing(answer, [key])
+      else if (answer.kind === 'forbidden') yield hidden(answer, 'jobs')
       else {
         const out = new Collector()
         const parts = { published: published.value, workflows: workflows.value }
@@ -101,8 +114,9 @@ async function* readApplications(run: Run, keys: readonly string[]): AsyncGenera
     while (end < keys.length && remoteKeyParts(keys[end] as string)[0] === employeeId) end++
     const asked = keys.slice(at, end)
     at = end
-    for await (const { page, stateOf, rows, isGone } of jobsOfCandidate(run, encodeURIComponent(employeeId))) {
-      if (isGone) yield missing(page, asked)
+    for await (const { page, stateOf, rows } of jobsOfCandidate(run, encodeURIComponent(employeeId))) {
+      if (page.kind === 'absent') yield missing(page, asked)
+      else if (page.kind === 'forbidden') yield hidden(page, 'applications')
       else if (stateOf === null) yield settled(page, NOTHING)
       else {
         const out = new Collector()

@@ -236,7 +236,10 @@ describe('point reads', () => {
 
   it('do not take a missing scope for absence', async () => {
     rig.simulator.setScopes(['recruitment', 'workflow'])
-    await expect(rig.read('candidates', '1')).rejects.toMatchObject({ code: 'PROVIDER_REFUSED' })
+    const answers = await rig.read('candidates', '1', '2')
+    expect(answers.map(({ absent, mapped, notOffered }) => [absent, mapped.records, notOffered])).toEqual(
+      ['1', '2'].map((id) => [[], [], expect.stringMatching(`GET /employees/${id}.*scope \`employee\``)]),
+    )
   })
 })
 

@@ -55,6 +55,7 @@ export function createSource(
     pagingOf: () => 'shifting',
     pointReads: createPointReads(runOf, onlyCreated),
     subscriptions: subscriptionsOf(client, options),
+    passthrough: client.passthrough,
     verifyWebhook: (request) => verify(options.webhookSecret, request),
     integrationOf: () => options.integration,
     readWebhook: ({ rawBody }) => readWebhook(rawBody, options.integration, onlyCreated),

@@ -1,0 +1,6 @@
+export { bodyText, textData } from './body.ts'
+export { callerHeaders, shownHeaders } from './headers.ts'
+export { type NativeApi, nativePassthrough } from './native.ts'
+export { ANSWER_BYTES_MAX } from './patience.ts'
+export { type Relay, relay } from './relay.ts'
+export { checkTarget, requestInvalid, targetUrl } from './target.ts'

@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs'
+import { type Answer, HTML, RATE_LIMIT_SECONDS, type StandIn } from '@tidemark/connector/contract'
+import { reference } from '@tidemark/connector/mapping'
+import { sign } from '../src/auth.ts'
+import { DATA_TYPES, isKnitStream } from '../src/streams.ts'
+import { failure, type Scripted, type Seen, startFakeKnit, success } from './fakeKnit.ts'
+
+const OWN = 'int-1'
+const NEIGHBOUR = 'int-2'
+
+const fixture = (name: string): Buffer => readFileSync(new URL(`../fixtures/${name}.json`, import.meta.url))
+
+/** An event of each data type. The source systems of both integrations number their records alike. */
+const EVENTS: Readonly<Record<string, Buffer>> = { jobs: fixture('job'), applications: fixture('application') }
+
+const started = success({ syncJobId: 'sj_1' })
+const app = (integrationId: string) => ({ id: 'workable', category: 'ATS', integrationId, isActive: true })
+const apps = success({ apps: [app(OWN), app(NEIGHBOUR)] })
+
+/** What a call that is answered well is answered. */
+const answered = ({ path }: Seen): Scripted => (path.endsWith('/integration.details') ? apps : started)
+
+const ANSWERS: Readonly<Record<Answer, Scripted | ((request: Seen) => Scripted)>> = {
+  page: answered,
+  last_page: answered,
+  record: answered,
+  absent: failure(404),
+  // A start that succeeds is a stream that is not listed.
+  not_offered: started,
+  unavailable: { status: 502, body: '<html>Bad Gateway</html>' },
+  cut: { ...started, cut: true },
+  html: HTML,
+  html_404: { ...HTML, status: 404 },
+  rate_limited: { ...failure(429), headers: { 'retry-after': String(RATE_LIMIT_SECONDS) } },
+  authentication: failure(401),
+  not_ready: failure(409),
+}
+
+const dataTypeOf = ({ body }: Seen): unknown => (body as { readonly dataType?: unknown } | undefined)?.dataType
+
+/** A scripted Knit account with two integrations. */
+export async function startStandIn(): Promise<StandIn> {
+  const fake = await startFakeKnit()
+  let since = 0
+  const options = {
+    base_url: fake.baseUrl,
+    api_key: 'the-api-key',
+    second_api_key: 'the-next-key',
+    integrations: [OWN, NEIGHBOUR],
+  }
+  const signed = (integrationId: string, rawBody: Buffer) => ({
+    headers: { 'x-knit-signature': sign('the-api-key', rawBody), 'x-knit-integration-id': integrationId },
+    query: {},
+    rawBody,
+  })
+  return {
+    options,
+    integrationId: OWN,
+    neighbour: { options, integrationId: NEIGHBOUR },
+    stream: 'jobs',
+    secrets: ['the-api-key', 'the-next-key'],
+    pointRead: null,
+    // Knit has no permissions of its own: what it says is why it refuses to start.
+    forbiddable: { jobs: 'Knit answered 403 (no syncs of ats_jobs)' },
+    referring: {
+      stream: 'applications',
+      model: 'applications',
+      names: { job_id: reference(OWN, 'jobs', 'J-100'), candidate_id: reference(OWN, 'candidates', 'C-3') },
+    },
+    script: (answers) => {
+      since = fake.seen.length
+      fake.answer = (request, count) => {
+        const answer = ANSWERS[answers[Math.min(count - since, answers.length - 1)] ?? 'last_page']
+        return typeof answer === 'function' ? answer(request) : answer
+      }
+    },
+    forbid: (streams) => {
+      const types = streams.map((stream) => (isKnitStream(stream) ? DATA_TYPES[stream] : stream)) as unknown[]
+      fake.answer = (request) => {
+        const dataType = dataTypeOf(request)
+        return types.includes(dataType) ? failure(403, `no syncs of ${String(dataType)}`) : answered(request)
+      }
+    },
+    requests: () => fake.seen.length - since,
+    webhook: (integrationId) =>
+      signed(integrationId, Buffer.from('{"eventId":"e_1","eventType":"sync.heartbeat","syncDataType":"ats_jobs"}')),
+    recordWebhook: (integrationId, stream) => signed(integrationId, EVENTS[stream] ?? Buffer.from('{}')),
+    close: () => fake.close(),
+  }
+}
