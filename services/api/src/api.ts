@@ -12,6 +12,7 @@ import { registerGeneral } from './general/routes.ts'
 import { registerHealth, registerMetrics } from './health.ts'
 import { registerHeld } from './held.ts'
 import { checkParameters, declareParameters } from './parameters.ts'
+import { registerPassthrough } from './passthrough/route.ts'
 import { limitRequests } from './rateLimit.ts'
 import { registerRecords } from './records.ts'
 import { requireReady } from './setup.ts'
@@ -47,6 +48,7 @@ export function registerApi(app: FastifyInstance, deps: ApiDeps, more?: (api: Fa
     registerForceSync(api, deps)
     registerSyncs(api, deps)
     registerHeld(api, deps)
+    registerPassthrough(api, deps)
     registerMetrics(api, deps)
     if (more) api.register(async (operations) => registerMore(operations, more))
   })

@@ -31,10 +31,15 @@ export function requireEveryIntegration(scope: Scope): void {
   if (scope.integrations !== undefined) throw restricted(scope, 'integrations')
 }
 
+/** Throws when the key is restricted to some models: for what may show any of them. */
+export function requireEveryModel(scope: Scope): void {
+  if (scope.models !== undefined) throw restricted(scope, 'models')
+}
+
 /** Throws when the key is restricted in any way: for what tells of every record, or does something to all of them. */
 export function requireUnrestricted(scope: Scope): void {
   requireEveryIntegration(scope)
-  if (scope.models !== undefined) throw restricted(scope, 'models')
+  requireEveryModel(scope)
 }
 
 function restricted(scope: Scope, to: 'integrations' | 'models'): ApiError {

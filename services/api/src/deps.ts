@@ -1,5 +1,6 @@
 import type { Clock } from '@tidemark/base'
 import type { Codec } from '@tidemark/codec'
+import type { Passthrough } from '@tidemark/connector'
 import type { EventLog } from '@tidemark/log'
 import type { ModelCount } from '@tidemark/model'
 import type { JsonObject } from '@tidemark/projection'
@@ -95,6 +96,14 @@ export interface StatusProviders {
   queuedSync(integrationId: string, type: 'FULL' | 'DELTA'): string | null
 }
 
+/** A source of this process, as far as requests are sent on to its provider. */
+export interface PassthroughSource {
+  /** Name of its connector: the tool of integrations whose ids do not say it. */
+  readonly connector: string
+  /** undefined: the connector sends nothing on. */
+  readonly passthrough: Passthrough | undefined
+}
+
 export interface ApiDeps {
   readonly store: SqlStore
   readonly log: EventLog
@@ -107,6 +116,8 @@ export interface ApiDeps {
   /** PostgreSQL schema of the projection that is read. */
   readonly schema: string
   readonly status: StatusProviders
+  /** Sources of this process by name, as {@link IntegrationStatus.source} says it. Absent: none. */
+  readonly sources?: ReadonlyMap<string, PassthroughSource>
   /** Without any, only programs on this machine are served. */
   readonly apiKeys: readonly ApiKey[]
   readonly options?: ApiOptions
@@ -121,4 +132,6 @@ export interface ApiOptions {
   readonly stallMs?: number
   /** Requests per key, or per address without keys; false: no limit. Default 300 in 60 s with keys, none without. */
   readonly rateLimit?: RateLimit | false
+  /** Time for a request that is sent on to a provider, with all that is waited for. Default 100 s. */
+  readonly passthroughMs?: number
 }

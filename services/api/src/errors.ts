@@ -21,7 +21,9 @@ export const API_ERRORS = {
   'PLATFORM.INTEGRATION_NOT_FOUND': { status: [404], title: 'Integration not found' },
   'PLATFORM.RATE_LIMIT_EXCEEDED': { status: [429], title: 'Too many requests' },
   'PLATFORM.CONCURRENCY_LIMIT_EXCEEDED': { status: [429], title: 'Too many clients' },
-  'PLATFORM.UNKNOWN_ERROR': { status: [500], title: 'Unexpected failure' },
+  // 501: this process cannot do it; 502: the provider cannot be reached, or does not let the request through.
+  'PLATFORM.UNKNOWN_ERROR': { status: [500, 501, 502], title: 'Unexpected failure' },
+  'PLATFORM.TASK_TIMED_OUT': { status: [504], title: 'Took too long' },
   'INTEGRATION.MODEL_DISABLED': { status: [403], title: 'Model is not allowed' },
   'INTEGRATION.SETUP_SYNC_PENDING': { status: [409], title: 'First sync is not finished' },
   'INTEGRATION.SETUP_INCOMPLETE': { status: [409], title: 'Setup is not finished' },

@@ -7,6 +7,7 @@ export type {
   ConnectionState,
   HeldSweep,
   IntegrationStatus,
+  PassthroughSource,
   SetupState,
   StatusProviders,
   StreamStatus,

@@ -225,10 +225,11 @@ interface Reads {
 function registerReads(scope: FastifyInstance, input: ServicesInput, { codec, store, status }: Reads): void {
   const { config, backend, services, logger, metrics, clock } = input
   const apiKeys = apiKeysOf(config)
+  const sources = passthroughsOf(input.sources)
   if (services.has('api') && store) {
     const options = apiOptionsOf(config)
     const deps = { store, log: backend.log, codec, logger, metrics, clock, newId: randomUUID, status, apiKeys, options }
-    registerApi(scope, { ...deps, schema: PROJECTION_SCHEMA }, (api) =>
+    registerApi(scope, { ...deps, sources, schema: PROJECTION_SCHEMA }, (api) =>
       registerOperationRoutes(api, { config, codec, log: backend.log, store, clock, logger, metrics }, (request) =>
         requireWrite(scopeOf(request as FastifyRequest)),
       ),
@@ -237,6 +238,14 @@ function registerReads(scope: FastifyInstance, input: ServicesInput, { codec, st
     registerOperations(scope, { notReady: () => status.notReady(), metrics, apiKeys })
   }
 }
+
+const passthroughsOf = (sources: readonly NamedSource[]): NonNullable<ApiDeps['sources']> =>
+  new Map(
+    sources.map(({ name, connector, source }) => [
+      name,
+      { connector: connector.name, passthrough: source.passthrough },
+    ]),
+  )
 
 export const apiKeysOf = (config: Config): ApiDeps['apiKeys'] => config.api_keys as ApiDeps['apiKeys']
 

@@ -55,6 +55,12 @@ function fieldsOf(model: ModelName): string[] {
   return ['id', 'remote_id', ...names]
 }
 
+/** What a tool can be used for besides. Kombo's pages name this feature; that its id is written so is inferred. */
+export function features(hasPassthrough: boolean): object[] {
+  const coverage_status: CoverageStatus = hasPassthrough ? 'SUPPORTED' : 'UNKNOWN'
+  return [{ id: 'api_passthrough', label: 'API Passthrough', coverage_status }]
+}
+
 /** The same for one integration, where every entry also says whether it can be read. Fields of a model that is covered are served. */
 export function availableModels(supported: ReadonlySet<string>, scope: Scope): object[] {
   const settings = { scope_config_setting: 'ENABLED', opted_out_by_customer: false } as const

@@ -7,7 +7,7 @@ import type { ApiDeps, SetupState } from '../deps.ts'
 import { inputInvalid, refuseOtherMethods } from '../errors.ts'
 import { NO_PARAMETERS } from '../parameters.ts'
 import { connectionOf, setupOf } from '../setup.ts'
-import { availableModels, modelsOf, readModels } from './coverage.ts'
+import { availableModels, features, modelsOf, readModels } from './coverage.ts'
 import { assetsOf, KNOWN_TOOLS, type Tool, toolOf } from './tools.ts'
 
 const CATEGORIES = ['hris', 'ats', 'assessment', 'lms']
@@ -38,13 +38,15 @@ export function registerGeneral(app: FastifyInstance, deps: ApiDeps): void {
 }
 
 /** Known tools and those of the integrations that the key may see, with what the latter read together. */
-function toolList({ status }: ApiDeps, scope: Scope): object[] {
+function toolList({ status, sources }: ApiDeps, scope: Scope): object[] {
   const tools = new Map<string, Tool>(KNOWN_TOOLS.map((tool) => [tool.id, tool]))
   const models = new Map<string, Set<string>>()
-  for (const { integrationId, streams } of status.integrations()) {
+  const passing = new Set<string>()
+  for (const { integrationId, source, streams } of status.integrations()) {
     if (!allowsIntegration(scope, integrationId)) continue
     const tool = toolOf(integrationId)
     tools.set(tool.id, tool)
+    if (sources?.get(source)?.passthrough) passing.add(tool.id)
     models.set(tool.id, new Set([...(models.get(tool.id) ?? []), ...modelsOf(streams)]))
   }
   return [...tools.values()]
@@ -57,7 +59,11 @@ function toolList({ status }: ApiDeps, scope: Scope): object[] {
       fast_track_details_markdown: null,
       partner_only_details_markdown: null,
       connection_guide_url: null,
-      coverage: { read_models: readModels(models.get(tool.id) ?? new Set(), scope), write_actions: [], features: [] },
+      coverage: {
+        read_models: readModels(models.get(tool.id) ?? new Set(), scope),
+        write_actions: [],
+        features: features(passing.has(tool.id)),
+      },
     }))
 }
 

@@ -1,7 +1,7 @@
 import { Kombo } from '@kombo-api/sdk'
 import { KomboGeneralError } from '@kombo-api/sdk/models/errors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { IntegrationStatus } from '../deps.ts'
+import type { IntegrationStatus, PassthroughSource } from '../deps.ts'
 import { ACME, makeCompany } from '../testing/company.ts'
 import { noStatus, openWorld, type Served, type World } from '../testing/harness.ts'
 
@@ -12,6 +12,23 @@ const integrations: IntegrationStatus[] = [
   { integrationId: ACME, source: 's', state: null, streams },
   { integrationId: 'lever:new', source: 's', state: null, streams, setup: 'SETUP_SYNC_PENDING' },
 ]
+/** Answers with what it was asked. */
+const passing: PassthroughSource = {
+  connector: 'kombo',
+  passthrough: {
+    apis: null,
+    async send({ tool, api, request: { method, path, data } }) {
+      const said = { tool, api, method, data }
+      return {
+        url: `https://native.example${path}`,
+        status: 422,
+        headers: { a: 'b' },
+        data: said,
+        warnings: ['careful'],
+      }
+    },
+  },
+}
 const apiKeys = [
   { name: 'test', key: 'secret', write: true },
   { name: 'narrow', key: 'narrow', integrations: [ACME] },
@@ -22,7 +39,8 @@ const client = (key = 'secret', integrationId = ACME, url = api.url) =>
 beforeAll(async () => {
   world = await openWorld()
   await world.fill(makeCompany(world.maker).changes)
-  api = await world.serve({ apiKeys, status: { ...noStatus, integrations: () => integrations } })
+  const sources = new Map([['s', passing]])
+  api = await world.serve({ apiKeys, sources, status: { ...noStatus, integrations: () => integrations } })
 })
 afterAll(() => world.close())
 
@@ -87,6 +105,32 @@ describe("Kombo's official SDK, pointed here,", () => {
     ['an unknown integration', () => client('secret', 'x:y'), 404, 'PLATFORM.INTEGRATION_NOT_FOUND'],
   ] as const)('understands that a sync is refused for %s', async (_name, to, status, code) => {
     expect(await refusal(to().general.triggerSync({ type: 'FULL' }))).toEqual([status, code])
+  })
+
+  test('sends a request on to the native API, and reads what that answered', async () => {
+    const [tool = ''] = ACME.split(':')
+    const body = {
+      method: 'POST',
+      path: '/notes',
+      data: { text: 'hi' },
+      headers: { a: 'b' },
+      params: { c: 'd' },
+    } as const
+    const { data, warnings } = await client().general.sendPassthroughRequest({ tool, api: 'v1', body })
+    expect(data).toEqual({
+      ...{ url: 'https://native.example/notes', status: 422, headers: { a: 'b' } },
+      data: { tool, api: 'v1', method: 'POST', data: { text: 'hi' } },
+    })
+    expect(warnings).toEqual([{ message: 'careful' }])
+  })
+
+  test.each([
+    ['a key that may only read', () => client('narrow'), 'greenhouse', 403, 'PLATFORM.AUTHENTICATION_INVALID'],
+    ['an unknown integration', () => client('secret', 'x:y'), 'x', 404, 'PLATFORM.INTEGRATION_NOT_FOUND'],
+    ['another tool', () => client(), 'x', 400, 'PLATFORM.INPUT_INVALID'],
+  ] as const)('understands that a passthrough request is refused for %s', async (_name, to, tool, status, code) => {
+    const call = to().general.sendPassthroughRequest({ tool, api: 'v1', body: { method: 'GET', path: '/x' } })
+    expect(await refusal(call)).toEqual([status, code])
   })
 
   test('understands that requests were too many', async () => {
