@@ -1,9 +1,11 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { loadConfig, parseConfig } from './config.ts'
+import { openKeyring } from './secrets/keys.ts'
+import { seal } from './secrets/sealed.ts'
 
 const parse = (text: string, env: Record<string, string> = {}): ReturnType<typeof parseConfig> =>
   parseConfig(text, 'tidemark.yaml', env)
@@ -108,5 +110,116 @@ describe('the configuration', () => {
     expect(() => loadConfig({ flags: { config: '/nowhere/t.yaml' }, env: {} })).toThrow(
       /\/nowhere\/t\.yaml cannot be read/,
     )
+  })
+})
+
+describe('a sealed value in the configuration', () => {
+  const env = { TIDEMARK_SECRET_KEY: Buffer.alloc(32, 7).toString('base64') }
+  const other = { TIDEMARK_SECRET_KEY: Buffer.alloc(32, 8).toString('base64') }
+  const { current } = openKeyring(env)
+  const sealed = (text: string): string => seal(text, current, randomBytes)
+  const file = (value: string): string => `sources:\n  - name: k\n    connector: kombo\n    api_key: ${value}\n`
+  const apiKey = (text: string, given: Record<string, string>) => parse(text, given).sources[0]?.['api_key']
+
+  it('stands for its text, in any style of YAML and in a variable', () => {
+    const value = sealed('the key: ${NOT_A_VARIABLE}')
+    const styles = [value, `"${value}"`, `'${value}'`, `|\n      ${value}`, `>-\n      ${value}\n`]
+    for (const style of styles) expect(apiKey(file(style), env)).toBe('the key: ${NOT_A_VARIABLE}')
+    expect(apiKey(file('${KEY}'), { ...env, KEY: value })).toBe('the key: ${NOT_A_VARIABLE}')
+    expect(apiKey(`sources: [{name: k, connector: kombo, api_key: ${value}}]`, env)).toBe('the key: ${NOT_A_VARIABLE}')
+  })
+
+  it('may be any text, of tidemark itself too', () => {
+    const text = `mode: kafka\npostgres: ${sealed('postgres://u:pw@h/d')}\nkafka: {brokers: ["a:1"], registry: "http://r", sasl: {mechanism: plain, username: u, password: ${sealed('pw')}}}`
+    expect(parse(text, env)).toMatchObject({ postgres: 'postgres://u:pw@h/d', kafka: { sasl: { password: 'pw' } } })
+    const key = parse(`api_keys: [{name: a, key: ${sealed('a-key-of-16-letters')}}]`, env).api_keys[0]
+    expect(key?.hash).toBe(createHash('sha256').update('a-key-of-16-letters').digest('hex'))
+  })
+
+  it('needs no key where nothing is sealed', () => {
+    expect(apiKey(file('plain'), {})).toBe('plain')
+    expect(apiKey(file('plain'), { TIDEMARK_SECRET_KEY: 'wrong' })).toBe('plain')
+  })
+
+  it.each([
+    ['without a key', sealed('hidden4711'), {}, 'TIDEMARK_SECRET_KEY is not set'],
+    [
+      'with a key of the wrong length',
+      sealed('hidden4711'),
+      { TIDEMARK_SECRET_KEY: 'c2hvcnQ=' },
+      'a key is 32 bytes in base64, this is 5 bytes',
+    ],
+    [
+      'that another key sealed',
+      sealed('hidden4711'),
+      other,
+      `is sealed with the key ${current.id}, which is not there`,
+    ],
+    ['that was cut', sealed('hidden4711').slice(0, -3), env, 'is sealed, but damaged'],
+    ['that is nothing', '"sealed:v1:"', env, 'is sealed, but damaged'],
+    ['of another version', sealed('hidden4711').replace('v1', 'v9'), env, 'in a form that this tidemark does not know'],
+  ])('%s stops with line, key and what to do', (_what, value, given, message) => {
+    const refused = expect.objectContaining({
+      ...{ code: 'CONFIG_INVALID', fields: { key: 'sources[0].api_key' } },
+      message: expect.stringMatching(/^tidemark\.yaml:4: sources\[0\]\.api_key: (?!.*hidden)/),
+    })
+    expect(() => parse(file(value), given as Record<string, string>)).toThrow(refused)
+    expect(() => parse(file(value), given as Record<string, string>)).toThrow(message)
+  })
+})
+
+describe('what is said of a file that is no YAML, or has wrong keys', () => {
+  const S = 'hidden4711'
+  const values = [
+    ...[
+      `"${S}`,
+      `'${S}`,
+      `*${S}`,
+      `!${S}`,
+      `@${S}`,
+      `\`${S}`,
+      `%${S}`,
+      `[${S}`,
+      `{${S}`,
+      `- ${S}`,
+      `x: ${S}: y`,
+      `"\\q${S}"`,
+    ],
+    ...[
+      `"\\u${S}"`,
+      `|${S}`,
+      `"a" ${S}`,
+      `${S}\n   ${S}: x`,
+      `]${S}`,
+      `}${S}`,
+      `!!${S} x`,
+      `*${S} x`,
+      `---\n${S}`,
+      `...\n${S}: [`,
+    ],
+  ]
+  const files = [
+    (value: string) => `sources:\n  - name: a\n    connector: kombo\n    api_key: ${value}\n    webhook_secret: x\n`,
+    (value: string) => `sources: [{name: a, connector: kombo, api_key: ${value}}]`,
+    (value: string) =>
+      `kafka: {brokers: ["a:1"], registry: http://r, sasl: {mechanism: plain, username: u, password:${value}}}`,
+    (value: string) => `postgres: ${value}\nport: none`,
+    (value: string) => `diff: {tracked: [], x_key:${value}}`,
+    (value: string) => `port:${value}`,
+  ]
+
+  it('never quotes a value', () => {
+    const messages: string[] = []
+    for (const text of files.flatMap((file) => values.map(file)))
+      try {
+        parse(text)
+      } catch (error) {
+        expect(error, text).toMatchObject({ code: 'CONFIG_INVALID' })
+        const { message, stack, fields, cause } = error as Error & { fields: object }
+        expect(JSON.stringify([message, stack, fields, String(cause), cause]), text).not.toMatch(/hidden|4711/)
+        messages.push(message)
+      }
+    expect(messages.length).toBeGreaterThan(values.length * 3)
+    expect(messages).toContain('tidemark.yaml:1: diff.x_key…: unknown key')
   })
 })

@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { hashApiKey, USUAL_LIMIT } from '@tidemark/api'
 import { TidemarkError } from '@tidemark/base'
 import { MODEL_NAMES } from '@tidemark/model'
-import { type Document, isScalar, LineCounter, type Node, parseDocument, visit } from 'yaml'
 import { z } from 'zod'
+import { keyName, lineOf, parseYaml, valuesOf } from './configDocument.ts'
+import { resolveTexts } from './configTexts.ts'
 
 const HASHED = 'sha256:'
 
@@ -121,7 +122,18 @@ const schema = fields.superRefine(({ mode, ...given }, context) => {
   }
 })
 
-export type Config = z.infer<typeof schema> & { readonly data: string; readonly port: number }
+type Values = z.infer<typeof schema>
+
+/** The file that a configuration was read from. */
+export interface ConfigFile {
+  readonly path: string
+  /** Lines of the texts that stand there as they are, neither sealed nor from the environment, by key (`sources[0].api_key`). */
+  readonly plain: ReadonlyMap<string, number>
+  /** True when every user of this machine may read it. */
+  readonly isWorldReadable: boolean
+}
+
+export type Config = Values & { readonly data: string; readonly port: number; readonly file?: ConfigFile }
 export type SourceConfig = z.infer<typeof source>
 export type ApiKeyConfig = Config['api_keys'][number]
 
@@ -157,22 +169,26 @@ export function withSandbox(config: Config, names: string | undefined): Config {
 
 const DEFAULT_FILE = './tidemark.yaml'
 
+/** The file to read the configuration from; undefined: there is none. */
+export const configPath = ({ flags, env }: Pick<ConfigInput, 'flags' | 'env'>): string | undefined =>
+  flags.config ?? env['TIDEMARK_CONFIG'] ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined)
+
 /**
- * Reads the configuration. Throws CONFIG_INVALID naming the file, the line and the key of what is wrong. Without a file the
+ * Reads the configuration. Throws CONFIG_INVALID naming the file, the line and the key of what is wrong, and no value. Without a file the
  * defaults hold: embedded, `./data`, port 8080, and the sandbox as the only source.
  */
 export function loadConfig({ flags, env }: ConfigInput): Config {
-  const named = flags.config ?? env['TIDEMARK_CONFIG']
-  const path = named ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined)
-  const parsed = path === undefined ? schema.parse({}) : parseFile(path, env)
+  const path = configPath({ flags, env })
+  const { values, file } = path === undefined ? { values: schema.parse({}) } : readFile(path, env)
   const port = flags.port ?? env['TIDEMARK_PORT']
   return {
-    ...parsed,
-    data: flags.data ?? env['TIDEMARK_DATA'] ?? parsed.data ?? './data',
+    ...values,
+    data: flags.data ?? env['TIDEMARK_DATA'] ?? values.data ?? './data',
     port:
       port === undefined
-        ? (parsed.port ?? 8080)
+        ? (values.port ?? 8080)
         : parsePort(port, flags.port === undefined ? 'TIDEMARK_PORT' : '--port'),
+    ...(file ? { file } : {}),
   }
 }
 
@@ -184,40 +200,47 @@ function parsePort(text: string, name: string): number {
   })
 }
 
-function parseFile(path: string, env: ConfigInput['env']): z.infer<typeof schema> {
-  let text: string
+/** Text of a configuration file. Throws CONFIG_INVALID. */
+export function readConfigText(path: string): string {
   try {
-    text = readFileSync(path, 'utf8')
+    return readFileSync(path, 'utf8')
   } catch (error) {
     throw new TidemarkError('CONFIG_INVALID', `${path} cannot be read: ${(error as Error).message}`, { cause: error })
   }
-  return parseConfig(text, path, env)
+}
+
+const OTHERS_MAY_READ = 0o004
+
+function readFile(
+  path: string,
+  env: ConfigInput['env'],
+): { readonly values: Values; readonly file?: ConfigFile | undefined } {
+  const { values, plain } = readConfig(readConfigText(path), path, env)
+  // Windows has no such mode and says that everybody may.
+  const isWorldReadable = process.platform !== 'win32' && (statSync(path).mode & OTHERS_MAY_READ) !== 0
+  return { values, file: { path, plain, isWorldReadable } }
 }
 
 /** Parses configuration text; `path` is for messages only. */
-export function parseConfig(text: string, path: string, env: ConfigInput['env']): z.infer<typeof schema> {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines })
-  const [broken] = document.errors
-  if (broken) {
-    throw new TidemarkError(
-      'CONFIG_INVALID',
-      `${path}:${lines.linePos(broken.pos[0]).line}: not YAML: ${broken.message.split('\n')[0]}`,
-      { cause: broken },
-    )
-  }
-  substitute(document, path, lines, env)
-  const result = schema.safeParse(document.toJS() ?? {})
-  if (result.success) return refuseDuplicates(result.data, path)
+export const parseConfig = (text: string, path: string, env: ConfigInput['env']): Values =>
+  readConfig(text, path, env).values
+
+function readConfig(
+  text: string,
+  path: string,
+  env: ConfigInput['env'],
+): { readonly values: Values; readonly plain: ReadonlyMap<string, number> } {
+  const document = parseYaml(text, path)
+  const plain = resolveTexts(document, env)
+  const result = schema.safeParse(valuesOf(document))
+  if (result.success) return { values: refuseDuplicates(result.data, path), plain }
   const [issue] = result.error.issues
   const key = issue?.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] as string] : (issue?.path ?? [])
   const what = issue?.code === 'unrecognized_keys' ? 'unknown key' : (issue?.message ?? 'invalid')
-  throw new TidemarkError('CONFIG_INVALID', `${path}:${lineOf(document, lines, key)}: ${keyName(key)}: ${what}`, {
-    fields: { key: keyName(key) },
-  })
+  throw invalid(`${path}:${lineOf(document, key)}: ${keyName(key)}: ${what}`, keyName(key))
 }
 
-function refuseDuplicates(config: z.infer<typeof schema>, path: string): z.infer<typeof schema> {
+function refuseDuplicates(config: Values, path: string): Values {
   refuseTwice('sources', config.sources, path, 'sources', 'a name is the path of its webhooks')
   refuseTwice('api_keys', config.api_keys, path, 'API keys', 'a name says in commands and logs whose key it was')
   const hashes = config.api_keys.map(({ hash }) => hash)
@@ -241,37 +264,3 @@ function refuseTwice(
 
 const invalid = (message: string, key: string): TidemarkError =>
   new TidemarkError('CONFIG_INVALID', message, { fields: { key } })
-
-const keyName = (key: readonly PropertyKey[]): string =>
-  key.map((part, i) => (typeof part === 'number' ? `[${part}]` : `${i === 0 ? '' : '.'}${String(part)}`)).join('') ||
-  '(whole file)'
-
-/** Line of the deepest part of the key that exists. */
-function lineOf(document: Document, lines: LineCounter, key: readonly PropertyKey[]): number {
-  for (let depth = key.length; depth > 0; depth--) {
-    const parent = document.getIn(key.slice(0, depth - 1), true) as { items?: { key?: Node }[] } | undefined
-    const own = parent?.items?.find((pair) => isScalar(pair.key) && pair.key.value === key[depth - 1])?.key
-    const node = own ?? (document.getIn(key.slice(0, depth), true) as Node | undefined)
-    if (node?.range) return lines.linePos(node.range[0]).line
-  }
-  return 1
-}
-
-/** Replaces `${NAME}` in texts by the environment's value; an unset name is an error, not an empty text. */
-function substitute(document: Document, path: string, lines: LineCounter, env: ConfigInput['env']): void {
-  visit(document, {
-    Scalar(_, node) {
-      if (typeof node.value !== 'string') return
-      node.value = node.value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_text, name: string) => {
-        const value = env[name]
-        if (value === undefined) {
-          const line = node.range ? lines.linePos(node.range[0]).line : 1
-          throw new TidemarkError('CONFIG_INVALID', `${path}:${line}: the environment variable ${name} is not set`, {
-            fields: { key: name },
-          })
-        }
-        return value
-      })
-    },
-  })
-}

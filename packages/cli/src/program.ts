@@ -12,13 +12,16 @@ import { heldCommand } from './commands/held.ts'
 import { historyCommand } from './commands/history.ts'
 import { type ImportFlags, importCommand } from './commands/import.ts'
 import { PROJECTIONS, type ReplayFlags, replayCommand } from './commands/replay.ts'
+import { secretKeyCommand, secretResealCommand, secretSealCommand, secretSealFileCommand } from './commands/secret.ts'
 import { statusCommand } from './commands/status.ts'
+import { type SubscriptionsFlags, subscriptionsCommand } from './commands/subscriptions.ts'
 import { syncCommand } from './commands/sync.ts'
 import { type UpFlags, upCommand } from './commands/up.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { watchCommand } from './commands/watch.ts'
 import { type Config, loadConfig, SANDBOXES, withSandbox } from './config.ts'
 import { SERVICES } from './runtime/services.ts'
+import type { SecretInput } from './secrets/readSecret.ts'
 
 export interface Output {
   /** Told once when a slow reader has taken what was written. */
@@ -31,6 +34,8 @@ export interface Output {
 export interface CliIo {
   readonly stdout: Output
   readonly stderr: Output
+  /** Default: the process's. */
+  readonly stdin?: SecretInput
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
@@ -215,6 +220,16 @@ function createProgram(context: CommandContext, done: (code: number) => void): C
     .option('--json', 'print JSON')
     .action((flags: ApiKeyFlags) => done(apiKeyCommand(context, flags)))
 
+  add('subscriptions', 'have a provider send its webhooks to public_url, or no longer; without a running tidemark')
+    .argument('<source>', 'name of a source in the configuration')
+    .option('--remove', 'remove what sends to <public_url>/webhooks/<source>')
+    .option('--json', 'print JSON')
+    .action(async (source: string, flags: CommonFlags & SubscriptionsFlags) =>
+      done(await subscriptionsCommand(context, configOf(flags), source, flags)),
+    )
+
+  addSecret(program, context, done)
+
   add('verify', 'walk the topics and tables and check every promise; exit code 1 when one is broken')
     .option('--data <dir>', 'data directory (default ./data)')
     .option('--port <number>', 'port of a tidemark that is running on the data directory')
@@ -250,6 +265,27 @@ function createProgram(context: CommandContext, done: (code: number) => void): C
       done(await importCommand(context, configOf(flags), flags, process.stdin)),
     )
   return program
+}
+
+/** `tidemark secret …`: the keys and texts of values that are encrypted in the configuration. */
+function addSecret(program: Command, context: CommandContext, done: (code: number) => void): void {
+  const secret = program.command('secret').description('encrypt secrets of the configuration')
+  const inFile = (name: string, description: string): Command =>
+    secret.command(name).description(description).option('--config <file>', 'configuration (default ./tidemark.yaml)')
+  secret
+    .command('key')
+    .description('make a key for TIDEMARK_SECRET_KEY')
+    .action(() => done(secretKeyCommand(context)))
+  secret
+    .command('seal')
+    .description('seal a value from standard input; prints what to write in its place')
+    .action(async () => done(await secretSealCommand(context)))
+  inFile('seal-file', 'seal the secrets that stand in the configuration as plain text, in place').action(
+    (flags: CommonFlags) => done(secretSealFileCommand(context, flags)),
+  )
+  inFile('reseal', 'seal what is sealed in the configuration with the current key, in place').action(
+    (flags: CommonFlags) => done(secretResealCommand(context, flags)),
+  )
 }
 
 function collect(value: string, before: readonly string[]): readonly string[] {

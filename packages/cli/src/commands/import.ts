@@ -1,8 +1,8 @@
 import { createReadStream, existsSync } from 'node:fs'
 import { TidemarkError } from '@tidemark/base'
-import { createLogger } from '@tidemark/telemetry'
 import { type ImportReport, importLog, type TransferProgress } from '@tidemark/transfer'
 import type { Config } from '../config.ts'
+import { loggerOf } from '../logger.ts'
 import type { CommandContext, CommandResult } from '../program.ts'
 import { createProgressLine } from '../progressLine.ts'
 import { openCluster } from '../runtime/backend.ts'
@@ -25,7 +25,7 @@ export async function importCommand(
     throw invalid('kafka', 'an import needs brokers and a registry; name them under "kafka" in the file of --config')
   }
   const chunks = inputOf(flags, stdin)
-  const logger = createLogger({ level: config.log_level })
+  const logger = loggerOf(config)
   const { kafka, registry } = await openCluster(config, { clock: context.clock, logger })
   const line = createProgressLine(context)
   const onProgress = ({ done, total, topic }: TransferProgress): void =>

@@ -1,8 +1,9 @@
 import { TidemarkError } from '@tidemark/base'
 import { openCodec } from '@tidemark/codec'
 import { type RebuildProgress, type RebuildResult, rebuildProjection } from '@tidemark/projector'
-import { createLogger, createMetrics } from '@tidemark/telemetry'
+import { createMetrics } from '@tidemark/telemetry'
 import { type Config, erasureAfterMs } from '../config.ts'
+import { loggerOf } from '../logger.ts'
 import { hereOrOnline, runOnline } from '../operation.ts'
 import type { CommandContext, CommandResult } from '../program.ts'
 import { createProgressLine } from '../progressLine.ts'
@@ -73,7 +74,7 @@ async function rebuildHere(
   { restart = false, acceptGaps = false }: RebuildFlags,
   onProgress: (progress: RebuildProgress) => void,
 ): Promise<RebuildResult> {
-  const logger = createLogger({ level: config.log_level })
+  const logger = loggerOf(config)
   const backend = await openBackend(config, { clock, logger })
   try {
     const codec = await openCodec(backend.registry)

@@ -4,8 +4,8 @@ import { PROCESSOR_GROUP } from '@tidemark/diff-processor'
 import { INGRESS_GROUP } from '@tidemark/ingress'
 import type { EventLog } from '@tidemark/log'
 import { COMMANDS_TOPIC, changesTopic, MODEL_NAMES, RAW_TOPIC } from '@tidemark/model'
-import { createLogger } from '@tidemark/telemetry'
 import type { Config } from '../config.ts'
+import { loggerOf } from '../logger.ts'
 import type { CommandContext, CommandResult, Output } from '../program.ts'
 import { createProgressLine } from '../progressLine.ts'
 import { hasEmbeddedLog, openBackend } from '../runtime/backend.ts'
@@ -46,7 +46,7 @@ export async function replayFromCommand(
   }
   // The embedded log can be read while another process writes it; positions are that process's to write.
   const readOnly = flags.group === undefined
-  const logger = createLogger({ level: config.log_level })
+  const logger = loggerOf(config)
   const backend = await openBackend(config, { clock: context.clock, logger, readOnly })
   try {
     const { log } = backend

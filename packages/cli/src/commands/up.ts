@@ -1,12 +1,13 @@
 import { TidemarkError } from '@tidemark/base'
-import { createLogger } from '@tidemark/telemetry'
 import { newApiKey } from '../apiKey.ts'
 import type { ApiKeyConfig, Config } from '../config.ts'
 import { formatChange } from '../feed.ts'
+import { loggerOf } from '../logger.ts'
 import type { CommandContext, CommandResult } from '../program.ts'
 import { createProgressLine, type Progress } from '../progressLine.ts'
 import { type App, startApp } from '../runtime/app.ts'
 import { SERVICES, type ServiceName } from '../runtime/services.ts'
+import { secretWarnings } from '../secrets/secretKeys.ts'
 import { removeServerFile, writeServerFile } from '../serverFile.ts'
 import { followChanges } from '../watch.ts'
 
@@ -25,13 +26,14 @@ const STOP_WITHIN_MS = 20_000
 /** Runs everything until interrupted. Prints the first sync's progress, then changes as they happen. */
 export async function upCommand(context: CommandContext, config: Config, flags: UpFlags): CommandResult {
   const { clock, random, note, style } = context
-  const logger = createLogger({ level: config.log_level })
+  const logger = loggerOf(config)
   const fatal = new AbortController()
   const onFatal = (error: unknown): void => {
     logger.fatal({ err: error }, 'a part of tidemark cannot go on; it ends')
     fatal.abort(error)
   }
   const services = servicesOf(config, flags.service)
+  for (const warning of secretWarnings(config)) note(style.yellow(warning))
   note(style.dim(`opening ${config.mode === 'kafka' ? config.kafka?.brokers.join(', ') : config.data} …`))
   const signal = AbortSignal.any([context.signal, fatal.signal])
   const onWaiting = (reason: string, waitMs: number): void =>

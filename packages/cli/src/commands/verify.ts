@@ -1,9 +1,9 @@
 import { TidemarkError } from '@tidemark/base'
 import { openCodec } from '@tidemark/codec'
 import { OBSERVED_TOPIC } from '@tidemark/model'
-import { createLogger } from '@tidemark/telemetry'
 import { CHECKS, createProjectionReader, type Report, type VerifyProgress, verify } from '@tidemark/verify'
 import type { Config } from '../config.ts'
+import { loggerOf } from '../logger.ts'
 import { hereOrOnline, runOnline } from '../operation.ts'
 import type { CommandContext, CommandResult } from '../program.ts'
 import { createProgressLine } from '../progressLine.ts'
@@ -40,7 +40,7 @@ export async function verifyCommand(context: CommandContext, config: Config, fla
 }
 
 async function verifyOffline(config: Config, context: CommandContext, onProgress: OnProgress): Promise<Report> {
-  const logger = createLogger({ level: config.log_level })
+  const logger = loggerOf(config)
   const backend = await openBackend(config, { clock: context.clock, logger })
   try {
     const store = await backend.openStore()
