@@ -1,7 +1,7 @@
 import { createServer, type Socket } from 'node:net'
 import type { TidemarkError } from '@tidemark/base'
 import { describe, expect, it } from 'vitest'
-import { openPostgres } from './index.ts'
+import { openPostgres, type PostgresStore } from './index.ts'
 import { caught, STORE_FAILED, useDatabase } from './testing/fixture.ts'
 import { postgresUrl } from './testing.ts'
 
@@ -10,6 +10,48 @@ const serverUrl = await postgresUrl()
 describe.skipIf(serverUrl === undefined)('a store on a real server', () => {
   const fixture = useDatabase(serverUrl)
   const { openStore, newTable } = fixture
+
+  describe('a statement that recurs', () => {
+    const names = (store: PostgresStore): Promise<{ name: string }[]> =>
+      store.query('SELECT name FROM pg_prepared_statements ORDER BY prepare_time')
+
+    it('is planned once by a session, and reads the tables that have its name now', async () => {
+      const store = await openStore({ connectionsMax: 1 })
+      const table = await newTable(store)
+      const sql = `SELECT * FROM ${table} WHERE id > $1 ORDER BY id`
+      const read = (after: number): Promise<unknown[]> => store.query(sql, [after], { recurs: true })
+      await store.query(`INSERT INTO ${table} VALUES (1, 'a'), (2, 'b')`)
+      for (let n = 0; n < 3; n++) expect(await read(1)).toEqual([{ id: 2, v: 'b' }])
+      expect(await names(store)).toEqual([])
+      for (let n = 0; n < 10; n++) expect(await read(n % 3)).toHaveLength(2 - (n % 3))
+      expect(await names(store)).toHaveLength(1)
+      // As a rebuilt projection takes the place of the old one.
+      await store.script(`ALTER TABLE ${table} RENAME TO ${table}_old;
+        CREATE TABLE ${table} (LIKE ${table}_old); INSERT INTO ${table} VALUES (7, 'new')`)
+      expect(await read(1)).toEqual([{ id: 7, v: 'new' }])
+      // With another column the plan is refused.
+      await store.script(`ALTER TABLE ${table} ADD COLUMN more text`)
+      for (let n = 0; n < 10; n++) expect(await read(1)).toEqual([{ id: 7, v: 'new', more: null }])
+    })
+
+    it('is planned anew when a session has lost it', async () => {
+      const store = await openStore({ connectionsMax: 1 })
+      const read = (): Promise<unknown[]> => store.query('SELECT $1::int4 AS n', [5], { recurs: true })
+      for (let n = 0; n < 5; n++) await read()
+      expect(await names(store)).toHaveLength(1)
+      await store.query('DEALLOCATE ALL')
+      for (let n = 0; n < 5; n++) expect(await read()).toEqual([{ n: 5 }])
+    })
+
+    it('fails as any other, and is kept by a session fifty at most', async () => {
+      const store = await openStore({ connectionsMax: 1 })
+      for (let n = 0; n < 60; n++)
+        for (let times = 0; times < 4; times++) await store.query(`SELECT ${n}, $1::int4`, [n], { recurs: true })
+      expect(await names(store)).toHaveLength(50)
+      const wrong = (): Promise<unknown> => caught(store.query('SELECT 1 / $1::int4', [0], { recurs: true }))
+      for (let n = 0; n < 6; n++) expect(await wrong()).toMatchObject({ fields: { sqlState: '22012' } })
+    })
+  })
 
   describe('bounds time', () => {
     it('of a statement', async () => {

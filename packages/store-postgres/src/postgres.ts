@@ -1,9 +1,10 @@
 import { TidemarkError } from '@tidemark/base'
-import type { CopyRows, CopyTarget, Row, SqlStore, SqlValue } from '@tidemark/store'
+import type { CopyRows, CopyTarget, QueryOptions, Row, SqlStore, SqlValue } from '@tidemark/store'
 import type { Pool } from 'pg'
 import { copyInto, copySql, SourceFailure } from './copy.ts'
 import { failed } from './errors.ts'
 import { type PostgresOptions, type Settings, settingsOf } from './options.ts'
+import { isOutdated, PreparedNames } from './prepared.ts'
 import { createPool, Session } from './session.ts'
 import { type PostgresRunner, Transaction } from './transaction.ts'
 
@@ -47,6 +48,7 @@ class PooledStore implements PostgresStore {
   readonly #pool: Pool
   readonly #sessions = new Set<Session>()
   readonly #running = new Set<Promise<unknown>>()
+  readonly #prepared = new PreparedNames()
   #closing: Promise<void> | undefined
 
   constructor(settings: Settings, pool: Pool) {
@@ -54,8 +56,22 @@ class PooledStore implements PostgresStore {
     this.#pool = pool
   }
 
-  query<T extends Row = Row>(sql: string, params: readonly SqlValue[] = []): Promise<T[]> {
-    return this.#statement(sql, async (session) => (await session.query(sql, params)).rows as T[])
+  query<T extends Row = Row>(
+    sql: string,
+    params: readonly SqlValue[] = [],
+    { recurs = false }: QueryOptions = {},
+  ): Promise<T[]> {
+    const name = recurs ? this.#prepared.use(sql) : undefined
+    return this.#statement(sql, async (session) => {
+      try {
+        return (await session.query(sql, params, name)).rows as T[]
+      } catch (error) {
+        if (name === undefined || !isOutdated(error)) throw error
+        // Refused before anything was done: its tables are others now.
+        this.#prepared.forget(sql)
+        return (await session.query(sql, params)).rows as T[]
+      }
+    })
   }
 
   script(sql: string): Promise<void> {

@@ -73,9 +73,9 @@ export class Session {
     client.on('error', this.#onError)
   }
 
-  /** Runs one statement. Throws what pg throws, and why the session ended when it did before. */
-  async query(text: string, values: readonly SqlValue[]): Promise<{ rows: unknown[]; command: string }> {
-    const statement: Statement = { text, values: [...values], queryMode: 'extended' }
+  /** Runs one statement, prepared under the name if there is one. Throws what pg throws, and why the session ended when it did before. */
+  async query(text: string, values: readonly SqlValue[], name?: string): Promise<{ rows: unknown[]; command: string }> {
+    const statement: Statement = { text, values: [...values], queryMode: 'extended', ...(name ? { name } : {}) }
     return this.run(() => this.client.query(statement))
   }
 

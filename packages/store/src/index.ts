@@ -1,1 +1,1 @@
-export type { CopyRow, CopyRows, CopyTarget, Row, SqlRunner, SqlStore, SqlValue } from './store.ts'
+export type { CopyRow, CopyRows, CopyTarget, QueryOptions, Row, SqlRunner, SqlStore, SqlValue } from './store.ts'

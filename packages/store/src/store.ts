@@ -3,9 +3,14 @@ export type SqlValue = string | number | boolean | null | Uint8Array | readonly 
 /** One row: int8, numeric and timestamps come as text unless cast in the statement; int4, float8, bool, json as JS values. */
 export type Row = Record<string, unknown>
 
+export interface QueryOptions {
+  /** The same text comes again and again, with other parameters: it may be parsed and planned once. Makes no other difference. */
+  readonly recurs?: boolean
+}
+
 export interface SqlRunner {
   /** Runs one statement with `$1`-style parameters and returns its rows. JSON parameters are passed as text and cast in SQL. */
-  query<T extends Row = Row>(sql: string, params?: readonly SqlValue[]): Promise<T[]>
+  query<T extends Row = Row>(sql: string, params?: readonly SqlValue[], options?: QueryOptions): Promise<T[]>
   /**
    * Copies rows into a table with `COPY … FROM STDIN`, and returns how many. All or nothing: a row that a constraint refuses refuses them
    * all. It only inserts; to replace rows, copy into a temporary table and go on in SQL from there. What `rows` throws comes back

@@ -291,9 +291,9 @@ describe('a page', () => {
   ])('of %s comes with what it is linked to in one statement', async (path, tables) => {
     const statements: string[] = []
     const { store } = world
-    const query: typeof store.query = (sql, params) => {
+    const query: typeof store.query = (sql, params, options) => {
       statements.push(sql)
-      return store.query(sql, params)
+      return store.query(sql, params, options)
     }
     const bound = { transaction: store.transaction.bind(store), script: store.script.bind(store) }
     const counting = await world.serve({ store: { ...bound, query, close: async () => undefined } })

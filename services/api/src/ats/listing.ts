@@ -67,6 +67,7 @@ select ${own.columns} from ${qualified(schema, tableName(endpoint.model))} t whe
 order by t.effective_changed_at, t.id limit ${pageSize + 1})
 ${[`select -1 as part, ${own.lists} as lists from p r`, ...linked.map(({ sql }) => sql)].join('\nunion all\n')}`,
     where.params,
+    { recurs: true },
   )
   const byPart = new Map(found.map(({ part, lists }) => [part, lists]))
   const cursorOf = (last: Row): string =>

@@ -84,7 +84,9 @@ async function read({ store, schema, integrationId, asOf }: ReaderInput, wanted:
 select ${lists[i]?.columns} from ${states.from(model, 't')}
 where t.integration_id = $1 and t.${ident(column)} = any(${place(values)}::text[]) and ${states.holds('t')}${alive} order by t.id) r`
   })
-  const found = await store.query<{ part: number; lists: unknown }>(parts.join('\nunion all\n'), parameters)
+  const found = await store.query<{ part: number; lists: unknown }>(parts.join('\nunion all\n'), parameters, {
+    recurs: true,
+  })
   const byPart = new Map(found.map(({ part, lists }) => [part, lists]))
   return lists.map((list, i) => list.rows(byPart.get(i)))
 }
