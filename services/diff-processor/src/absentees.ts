@@ -26,6 +26,7 @@ export interface SweepDeps {
 /** A record of the scope that nobody has observed since the run began. */
 export interface Absentee {
   readonly key: Buffer
+  /** Only its children may still be alive: it is deleted already, or was never seen. */
   readonly isDeleted: boolean
 }
 
@@ -67,6 +68,8 @@ export async function findAbsentees(
     if (!isDeleted || isOwnDeletion) records++
     if (sourceOffset < begin) candidates.set(nameOf(key), { key, isDeleted })
   }
+  for (const key of unknownParents(deps.differ, state, control, begin))
+    if (!candidates.has(nameOf(key))) candidates.set(nameOf(key), { key, isDeleted: true })
   if (candidates.size > 0) await dropObserved(deps, control, begin, record.offset, candidates)
   dropSpared(candidates, control.spared)
   return { model, records, absent: [...candidates.values()], deletedBefore }
@@ -83,6 +86,31 @@ export function* childrenOf(
     const prefix = childPrefix(parent.toString('utf8') as RecordKey, child)
     for (const { value } of state.scan(Buffer.from(prefix)))
       yield { model: child, isDeleted: differ.standing(child, value).isDeleted }
+  }
+}
+
+/**
+ * Parents of which only children were ever seen: another listing than theirs shows those, and the parent came and went between two of its own. Without
+ * it in the complete listing nobody else would ever end them.
+ */
+function* unknownParents(
+  differ: Differ,
+  state: StateReader,
+  { model, integration_id: integrationId }: Control,
+  begin: number,
+): Generator<Buffer> {
+  for (const child of childModels(model as ModelName)) {
+    let last = ''
+    for (const { key, value } of state.scan(Buffer.from(recordKey(integrationId, child, '')))) {
+      const { isDeleted, sourceOffset } = differ.standing(child, value)
+      if (isDeleted || sourceOffset >= begin) continue
+      const parent = rootKey(key.toString('utf8') as RecordKey)
+      // Children come parent by parent.
+      if (parent === last) continue
+      last = parent
+      const parentKey = Buffer.from(parent)
+      if (state.get(parentKey) === undefined) yield parentKey
+    }
   }
 }
 

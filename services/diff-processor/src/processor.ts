@@ -73,6 +73,7 @@ export function createProcessor(deps: ProcessorDeps, options: ProcessorOptions =
     options,
     differ: createDiffer(deps.codec, options.diff),
     turns: createTurns(options.batchesAtOnce ?? 1),
+    sweepTurns: createTurns(1),
     foreign: createForeignSchemas(deps.schemas),
     statuses: new Map(),
     partitionCount: partitionCounter(deps.log),

@@ -172,6 +172,32 @@ describe('a sweep', () => {
     expect(await deleted('jobs')).toEqual(['a', 'c'])
   })
 
+  it('ends the children of a parent that nobody has ever seen, unless one of them was seen since, or it could not be read', async () => {
+    await embedded.log.append([
+      ...[
+        stage('unseen', 's1', 100),
+        stage('unseen', 's2', 100),
+        stage('again', 's3', 100),
+        stage('broken', 's4', 100),
+      ],
+      ...[job('a', 100), stage('a', 's5', 100)],
+    ])
+    const beginOffsets = await control('sweep_begin', 1000)
+    await embedded.log.append([job('a', 1100), stage('again', 's3', 1100)])
+    const spared = ['test:1/jobs/broken']
+    await control('sweep_end', 2000, { beginOffsets, spared, namesSuspects: true })
+    await work()
+    const counted = await reports()
+    expect(counted.flatMap(({ keys }) => keys)).toEqual(['test:1/jobs/unseen'])
+    // The parent is nobody's record, so it is no suspect that somebody has to decide about.
+    expect(counted.reduce((sum, { suspects }) => sum + suspects, 0)).toBe(0)
+    expect(counted.reduce((sum, { children }) => sum + children, 0)).toBe(2)
+    await control('sweep_apply', 3000, { beginOffsets, spared })
+    await work()
+    expect(await deleted('job-stages')).toEqual(['s1', 's2'])
+    expect(await deleted('jobs')).toEqual([])
+  })
+
   it('spares what was listed but could not be read', async () => {
     await embedded.log.append([job('a', 100), job('b', 100)])
     const beginOffsets = await control('sweep_begin', 1000)

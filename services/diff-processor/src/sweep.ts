@@ -102,12 +102,11 @@ function remove(input: SweepInput, out: SliceCollector, model: Absentees['model'
   })
   out.completeRuns.prepare(key)
   const snapshot = out.overlay.get(key)
-  if (snapshot === undefined) return false
-  const outcome = differ.removeAbsent(model, snapshot, absence, source)
+  const outcome = snapshot && differ.removeAbsent(model, snapshot, absence, source)
   // What was observed after the run began is no absentee, and its children are none either.
-  if (outcome.kind === 'stale') return false
-  out.outcome(model, key, outcome, record.timestampMs)
-  if (outcome.kind === 'changed') out.tally.absence(model, origin, outcome)
+  if (outcome?.kind === 'stale') return false
+  if (outcome) out.outcome(model, key, outcome, record.timestampMs)
+  if (outcome?.kind === 'changed') out.tally.absence(model, origin, outcome)
   const parentKey = key.toString('utf8') as RecordKey
   const ofParent = absenceOf(codec, control, {
     kind: 'absence',
@@ -125,7 +124,7 @@ function remove(input: SweepInput, out: SliceCollector, model: Absentees['model'
       { partition, offset: record.offset },
       record.timestampMs,
     )
-  return outcome.kind === 'changed'
+  return outcome?.kind === 'changed'
 }
 
 type Answer = Pick<SweepReport, 'phase'> & Partial<SweepReport>

@@ -48,6 +48,8 @@ const FATAL: ReadonlySet<ErrorCode> = new Set(['OFFSET_OUT_OF_RANGE', 'LOG_CLOSE
 export interface Worker extends ProcessorDeps {
   readonly differ: Differ
   readonly turns: Turns
+  /** One at a time: what each holds in memory grows with the records of its scope. */
+  readonly sweepTurns: Turns
   readonly foreign: ForeignSchemas
   readonly options: ProcessorOptions
   readonly statuses: Map<number, PartitionStatus>
@@ -158,7 +160,8 @@ async function sweep(worker: Worker, task: Task, partition: number, barrier: Bar
     onCounts: (counts: SliceCounts) => count(metrics, counts),
   }
   const what = `sweeping at ${barrier.record.offset}`
-  await worker.turns.run(() => unlessStalled(worker, what, partition, sweepPartition(input), 30 * STALL_MS))
+  // Beside the batches of other partitions, whose changes need not wait for it.
+  await worker.sweepTurns.run(() => unlessStalled(worker, what, partition, sweepPartition(input), 30 * STALL_MS))
 }
 
 interface Step {
