@@ -54,6 +54,26 @@ describe('the official SDK', () => {
     expect(tables.offers.size).toBeGreaterThan(0)
   })
 
+  it('parses attachments, which are had under their addresses, also of an application', async () => {
+    const [application] = await drain(await sdk.ats.getApplications({ page_size: 1 }))
+    const { candidate_id } = application as unknown as { candidate_id: string }
+    const { data } = await sdk.ats.getCandidateAttachments({ candidate_id })
+    const own = await sdk.ats.getApplicationAttachments({ application_id: application?.id ?? '' })
+    expect(own.data.results.map(({ id }) => id)).toEqual(data.results.map(({ id }) => id))
+    const [cv] = data.results
+    expect(cv).toMatchObject({ type: 'CV', candidate_id, application_id: null, content_type: 'application/pdf' })
+    const file = await fetch(cv?.data_url ?? '')
+    expect([file.headers.get('content-type'), (await file.text()).slice(0, 5)]).toEqual(['application/pdf', '%PDF-'])
+    expect((await fetch(`${cv?.data_url}0`)).status).toBe(404)
+    const thrown = await sdk.ats.getCandidateAttachments({ candidate_id: 'nobody' }).catch((error: unknown) => error)
+    expect(thrown).toMatchObject({ statusCode: 404, error: { code: 'PLATFORM.INPUT_INVALID' } })
+    rig.sandbox.world.deleteCandidate(rig.id, candidate_id)
+    rig.sandbox.syncNow(rig.id, 'FULL')
+    await rig.sandbox.settled()
+    const gone = await sdk.ats.getCandidateAttachments({ candidate_id }).catch((error: unknown) => error)
+    expect(gone).toMatchObject({ statusCode: 404 })
+  })
+
   it('parses what a day of life and its deletions leave behind, blanked rows included', async () => {
     const { world } = rig.sandbox
     for (let i = 0; i < 400; i++) {

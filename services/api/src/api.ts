@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { LISTING_PARAMETERS } from './ats/parameters.ts'
 import { registerAts } from './ats/routes.ts'
+import { registerAttachments } from './attachments/route.ts'
 import { createAuthorizer } from './auth.ts'
 import { requestedIntegration, requireUnrestricted, scopeOf } from './context.ts'
 import type { ApiDeps } from './deps.ts'
@@ -11,6 +12,7 @@ import { registerForceSync } from './force-sync.ts'
 import { registerGeneral } from './general/routes.ts'
 import { registerHealth, registerMetrics } from './health.ts'
 import { registerHeld } from './held.ts'
+import { createSlots } from './live/slots.ts'
 import { checkParameters, declareParameters } from './parameters.ts'
 import { registerPassthrough } from './passthrough/route.ts'
 import { limitRequests } from './rateLimit.ts'
@@ -48,7 +50,9 @@ export function registerApi(app: FastifyInstance, deps: ApiDeps, more?: (api: Fa
     registerForceSync(api, deps)
     registerSyncs(api, deps)
     registerHeld(api, deps)
-    registerPassthrough(api, deps)
+    const slots = createSlots()
+    registerPassthrough(api, deps, slots)
+    registerAttachments(api, deps, slots)
     registerMetrics(api, deps)
     if (more) api.register(async (operations) => registerMore(operations, more))
   })

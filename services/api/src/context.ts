@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import { allowsIntegration, allowsModel, type Scope } from './auth.ts'
 import type { ApiDeps, IntegrationStatus } from './deps.ts'
 import { ApiError, inputInvalid } from './errors.ts'
-import type { Query } from './params.ts'
+import { type Query, single } from './params.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -84,6 +84,21 @@ async function lookUp(deps: ApiDeps, request: FastifyRequest): Promise<VisibleIn
   const id = integrationHeader(request)
   if (id === undefined) {
     throw inputInvalid('The header X-Integration-Id is missing. /v1/status lists the integrations and their ids.')
+  }
+  return visibleIntegration(deps, scopeOf(request), id)
+}
+
+/** The integration that the parameter `integration_id` or the header names; throws as {@link requireIntegration}. */
+export async function namedIntegration(deps: ApiDeps, request: FastifyRequest): Promise<VisibleIntegration> {
+  const [parameter, header] = [single(queryOf(request), 'integration_id'), integrationHeader(request)]
+  if (parameter !== undefined && header !== undefined && parameter !== header) {
+    throw inputInvalid(`integration_id is ${parameter}, but X-Integration-Id is ${header}; give one of them.`)
+  }
+  const id = parameter ?? header
+  if (id === undefined) {
+    throw inputInvalid(
+      'Give integration_id, or the header X-Integration-Id. /v1/status lists the integrations and their ids.',
+    )
   }
   return visibleIntegration(deps, scopeOf(request), id)
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '@tidemark/base'
 import type { Codec } from '@tidemark/codec'
-import type { Passthrough } from '@tidemark/connector'
+import type { Attachments, Passthrough } from '@tidemark/connector'
 import type { EventLog } from '@tidemark/log'
 import type { ModelCount } from '@tidemark/model'
 import type { JsonObject } from '@tidemark/projection'
@@ -96,12 +96,14 @@ export interface StatusProviders {
   queuedSync(integrationId: string, type: 'FULL' | 'DELTA'): string | null
 }
 
-/** A source of this process, as far as requests are sent on to its provider. */
-export interface PassthroughSource {
+/** A source of this process, as far as its provider is asked for what somebody waits for. */
+export interface LiveSource {
   /** Name of its connector: the tool of integrations whose ids do not say it. */
   readonly connector: string
   /** undefined: the connector sends nothing on. */
   readonly passthrough: Passthrough | undefined
+  /** undefined, or absent: the provider cannot be asked for files. */
+  readonly attachments?: Attachments | undefined
 }
 
 export interface ApiDeps {
@@ -117,7 +119,7 @@ export interface ApiDeps {
   readonly schema: string
   readonly status: StatusProviders
   /** Sources of this process by name, as {@link IntegrationStatus.source} says it. Absent: none. */
-  readonly sources?: ReadonlyMap<string, PassthroughSource>
+  readonly sources?: ReadonlyMap<string, LiveSource>
   /** Without any, only programs on this machine are served. */
   readonly apiKeys: readonly ApiKey[]
   readonly options?: ApiOptions
@@ -132,6 +134,8 @@ export interface ApiOptions {
   readonly stallMs?: number
   /** Requests per key, or per address without keys; false: no limit. Default 300 in 60 s with keys, none without. */
   readonly rateLimit?: RateLimit | false
-  /** Time for a request that is sent on to a provider, with all that is waited for. Default 100 s. */
-  readonly passthroughMs?: number
+  /** Time for what a provider is asked while somebody waits, with all that is waited for. Default 100 s. */
+  readonly providerMs?: number
+  /** Address under which this API is reached, http or https, for what it names of its own. Default: where each request was sent to. */
+  readonly publicUrl?: string
 }

@@ -14,8 +14,9 @@ interface ErrorKind {
  * Kombo documents 409 for the setup codes (since 2026-05-19; 503 before), and its SDK's fixtures show 400, 401 and 403; the rest is chosen.
  */
 export const API_ERRORS = {
-  // 413 and 415: a body that is too large, or in another format than JSON. 414: an address with a part that is too long.
-  'PLATFORM.INPUT_INVALID': { status: [400, 413, 414, 415], title: 'Input is invalid' },
+  // 404: an id in the path that no record has. 413 and 415: a body that is too large, or in another format than JSON. 414: an address with a part that
+  // is too long.
+  'PLATFORM.INPUT_INVALID': { status: [400, 404, 413, 414, 415], title: 'Input is invalid' },
   // 403: the key is known, but what is asked for goes beyond it.
   'PLATFORM.AUTHENTICATION_INVALID': { status: [401, 403], title: 'Authentication is invalid' },
   'PLATFORM.INTEGRATION_NOT_FOUND': { status: [404], title: 'Integration not found' },
@@ -25,10 +26,17 @@ export const API_ERRORS = {
   'PLATFORM.UNKNOWN_ERROR': { status: [500, 501, 502], title: 'Unexpected failure' },
   'PLATFORM.TASK_TIMED_OUT': { status: [504], title: 'Took too long' },
   'INTEGRATION.MODEL_DISABLED': { status: [403], title: 'Model is not allowed' },
+  'INTEGRATION.MODEL_NOT_AVAILABLE': { status: [400], title: 'Model is not available' },
+  // Neither is about the API key: 401 would say that.
+  'INTEGRATION.AUTHENTICATION_INVALID': { status: [409], title: 'Provider refuses the credentials' },
+  'INTEGRATION.PERMISSION_MISSING': { status: [403], title: 'Credentials lack a permission' },
   'INTEGRATION.SETUP_SYNC_PENDING': { status: [409], title: 'First sync is not finished' },
   'INTEGRATION.SETUP_INCOMPLETE': { status: [409], title: 'Setup is not finished' },
   'INTEGRATION.QA_FAILED': { status: [409], title: 'First data did not pass the checks' },
   'INTEGRATION.INACTIVE': { status: [409], title: 'Integration is switched off' },
+  'REMOTE.RATE_LIMIT_EXCEEDED': { status: [429], title: 'Provider limits the requests' },
+  'REMOTE.SERVICE_UNAVAILABLE': { status: [502], title: 'Provider cannot be reached' },
+  'REMOTE.UNKNOWN_HTTP_ERROR': { status: [502], title: 'Provider answered something unexpected' },
   'TIDEMARK.RECORD_NOT_FOUND': { status: [404], title: 'Record not found' },
   'TIDEMARK.RECORD_AMBIGUOUS': { status: [400], title: 'Record is ambiguous' },
   'TIDEMARK.POSITION_INVALID': { status: [400], title: 'Position is invalid' },

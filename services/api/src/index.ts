@@ -7,7 +7,7 @@ export type {
   ConnectionState,
   HeldSweep,
   IntegrationStatus,
-  PassthroughSource,
+  LiveSource,
   SetupState,
   StatusProviders,
   StreamStatus,

@@ -135,7 +135,7 @@ describe('errors', () => {
   }
 
   test('unknown routes are answered in the envelope', async () => {
-    for (const path of ['/', '/v1/ats/applications/x/attachments', '/v2']) {
+    for (const path of ['/', '/v1/ats/applications/x/stage', '/v2']) {
       const { status, body } = await api.get(path, all)
       expect([status, body]).toEqual([404, envelope])
     }

@@ -225,7 +225,7 @@ interface Reads {
 function registerReads(scope: FastifyInstance, input: ServicesInput, { codec, store, status }: Reads): void {
   const { config, backend, services, logger, metrics, clock } = input
   const apiKeys = apiKeysOf(config)
-  const sources = passthroughsOf(input.sources)
+  const sources = liveSourcesOf(input.sources)
   if (services.has('api') && store) {
     const options = apiOptionsOf(config)
     const deps = { store, log: backend.log, codec, logger, metrics, clock, newId: randomUUID, status, apiKeys, options }
@@ -239,17 +239,21 @@ function registerReads(scope: FastifyInstance, input: ServicesInput, { codec, st
   }
 }
 
-const passthroughsOf = (sources: readonly NamedSource[]): NonNullable<ApiDeps['sources']> =>
+const liveSourcesOf = (sources: readonly NamedSource[]): NonNullable<ApiDeps['sources']> =>
   new Map(
-    sources.map(({ name, connector, source }) => [
+    sources.map(({ name, connector, source: { passthrough, attachments } }) => [
       name,
-      { connector: connector.name, passthrough: source.passthrough },
+      { connector: connector.name, passthrough, attachments },
     ]),
   )
 
 export const apiKeysOf = (config: Config): ApiDeps['apiKeys'] => config.api_keys as ApiDeps['apiKeys']
 
-function apiOptionsOf({ api: { rate_limit: limit } }: Config): ApiOptions {
-  if (limit === undefined) return {}
-  return { rateLimit: limit && { requests: limit.requests, windowMs: limit.window_seconds * 1000 } }
+function apiOptionsOf({ api: { rate_limit: limit }, public_url: publicUrl }: Config): ApiOptions {
+  return {
+    ...(publicUrl === undefined ? {} : { publicUrl }),
+    ...(limit === undefined
+      ? {}
+      : { rateLimit: limit && { requests: limit.requests, windowMs: limit.window_seconds * 1000 } }),
+  }
 }

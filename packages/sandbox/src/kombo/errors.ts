@@ -17,15 +17,14 @@ export type KomboCode = keyof typeof CODES
 /** A request that the simulated Kombo refuses. It becomes an answer, never a crash. */
 export class Refusal extends Error {
   readonly code: KomboCode
+  readonly status: number
 
-  constructor(code: KomboCode, message: string) {
+  /** `status`: instead of the code's usual one. */
+  constructor(code: KomboCode, message: string, status: number = CODES[code][0]) {
     super(message)
     this.name = 'Refusal'
     this.code = code
-  }
-
-  get status(): number {
-    return CODES[this.code][0]
+    this.status = status
   }
 
   /** The error envelope with all four keys. */

@@ -5,6 +5,7 @@ import { type FaultSpec, type Faults, HTTP_FAULTS } from '../faults.ts'
 import type { Settings } from '../options.ts'
 import type { SandboxStats } from '../stats.ts'
 import { base58Id } from '../world/ids.ts'
+import { ATTACHMENT_MODELS, type AttachmentModel, attachmentsOf, fileOf, restrictionsOf } from './attachments.ts'
 import { decodeCursor } from './cursor.ts'
 import { ENDPOINTS, type Endpoint } from './endpoints.ts'
 import { Refusal } from './errors.ts'
@@ -27,7 +28,7 @@ export interface ServerDeps {
   readonly stopped: AbortSignal
 }
 
-type Handle = (request: FastifyRequest) => string | { readonly refused: Answer }
+type Handle = (request: FastifyRequest) => string | { readonly refused: Answer } | { readonly answer: Answer }
 
 /** Kombo's API under `/v1`, and the sandbox's own controls under `/sandbox`. */
 export function createServer(deps: ServerDeps): FastifyInstance {
@@ -47,6 +48,12 @@ export function createServer(deps: ServerDeps): FastifyInstance {
   route('POST', '/v1/force-sync', 'force-sync', (request) => kombo.forceSync(request))
   route('GET', '/v1/integrations/:id', 'integrations', (request) => kombo.details(request))
   route('DELETE', '/v1/integrations/:id', 'integrations', (request) => kombo.remove(request))
+  for (const model of ATTACHMENT_MODELS) {
+    const name = `${model}-attachments`
+    route('GET', `/v1/ats/${model}/:record/attachments`, name, (request) => kombo.attachments(model, request))
+  }
+  route('GET', '/v1/ats/actions/:action', 'actions', (request) => kombo.restrictions(request))
+  files(app, deps)
   controls(app, deps.faults)
   app.setNotFoundHandler((request, reply) => kombo.serve('unknown', request, reply, () => notFound(request)))
   app.setErrorHandler((error, _request, reply) => {
@@ -56,6 +63,15 @@ export function createServer(deps: ServerDeps): FastifyInstance {
     void reply.code(refusal.status).type('application/json; charset=utf-8').send(refusal.body('error'))
   })
   return app
+}
+
+/** `GET /files/…`, the addresses of attachments: for whoever has one, as Kombo's resources are. */
+function files(app: FastifyInstance, { integration }: ServerDeps): void {
+  const url = '/files/:integration/:candidate/:file'
+  app.get<{ Params: Record<'integration' | 'candidate' | 'file', string> }>(url, ({ params }, reply) => {
+    const file = fileOf(integration(params.integration), params.candidate, params.file)
+    return file ? reply.type(file.contentType).send(Buffer.from(file.content)) : reply.code(404).send('')
+  })
 }
 
 /** `POST /sandbox/faults` adds one fault or a list, `GET` lists, `DELETE` clears all or (`/sandbox/faults/:id`) one. */
@@ -160,6 +176,20 @@ class KomboApi {
     return success({ next, results: rows.map((row) => render(row, context)) })
   }
 
+  /** Files of a record, read from the ATS at this moment. */
+  attachments(model: AttachmentModel, request: FastifyRequest): ReturnType<Handle> {
+    const integration = this.#require(integrationIdOf(request), 'the X-Integration-Id header')
+    const pending = this.#notReady(integration)
+    if (pending) return pending
+    const { record } = request.params as { readonly record: string }
+    return { answer: attachmentsOf(integration, model, record, `${request.protocol}://${request.host}`) }
+  }
+
+  restrictions(request: FastifyRequest): ReturnType<Handle> {
+    this.#require(integrationIdOf(request), 'the X-Integration-Id header')
+    return { answer: restrictionsOf((request.params as { readonly action: string }).action) }
+  }
+
   forceSync(request: FastifyRequest): string {
     const integration = this.#require(integrationIdOf(request), 'the X-Integration-Id header')
     const type = (parseBody(request) as { readonly type?: unknown }).type ?? 'FULL'
@@ -216,7 +246,8 @@ class KomboApi {
         throw new Refusal('PLATFORM.RATE_LIMIT_EXCEEDED', 'You have sent too many requests. Wait for the reset.')
       }
       const result = handle()
-      return typeof result === 'string' ? jsonAnswer(200, result) : result.refused
+      if (typeof result === 'string') return jsonAnswer(200, result)
+      return 'answer' in result ? result.answer : result.refused
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       return jsonAnswer(error.status, error.body(interactionId))

@@ -59,7 +59,17 @@ export interface TraffitSimulator {
   settled(): Promise<void>
 }
 
-const SCOPES = ['employee', 'recruitment', 'workflow', 'user', 'source', 'dictionary', 'advert', 'webhook'] as const
+const SCOPES = [
+  'employee',
+  'recruitment',
+  'workflow',
+  'user',
+  'source',
+  'file',
+  'dictionary',
+  'advert',
+  'webhook',
+] as const
 const WEBHOOK_TIMEOUT_MS = 10_000
 
 /** Creates a tenant; it answers from {@link TraffitSimulator.start} on. */

@@ -1,5 +1,6 @@
 /** The world's records as TRAFFIT shows them. */
 import type { Company } from '../world/company.ts'
+import { type CandidateFile, filesOf } from '../world/files.ts'
 import { hash32 } from '../world/ids.ts'
 import type { JsonObject, Location, Rec } from '../world/types.ts'
 import type { Stay } from './history.ts'
@@ -57,7 +58,8 @@ export function recruitmentDetail(company: Company, rec: Rec<'jobs'>): JsonObjec
 export function employeeRow(rec: Rec<'candidates'>): JsonObject {
   const { fields } = rec
   return {
-    ...{ id: idOf(rec), name: fields.first_name, lastname: fields.last_name, status: 'active', files: [] },
+    ...{ id: idOf(rec), name: fields.first_name, lastname: fields.last_name, status: 'active' },
+    files: filesOf(rec).map(({ name, createdMs }) => ({ filename: name, file_uploaded: timeText(createdMs) })),
     email: fields.email_addresses[0]?.email_address ?? null,
     mobile: fields.phone_numbers[0]?.phone_number ?? null,
     linkedin: fields.social_media[0]?.link ?? null,
@@ -66,6 +68,9 @@ export function employeeRow(rec: Rec<'candidates'>): JsonObject {
     ...{ ...times(rec), ...BY },
   }
 }
+
+/** A file, which has an id here only. */
+export const fileRow = ({ remoteId, name }: CandidateFile): JsonObject => ({ id: Number(remoteId), name })
 
 /** An employee as one of a recruitment: there the source is in the row. */
 export const employeeOfJobRow = (rec: Rec<'candidates'>): JsonObject => ({

@@ -1,5 +1,6 @@
 /** TRAFFIT's read routes over a company. */
 import type { Company } from '../world/company.ts'
+import { filesOf } from '../world/files.ts'
 import type { JsonObject, Model, Rec } from '../world/types.ts'
 import type { History } from './history.ts'
 import { type Headers, type Listing, listRows, type Rendered, refusal } from './listing.ts'
@@ -91,6 +92,12 @@ function tagsOfCandidate(context: RouteContext): Rendered {
   return list(context, { items: tags, render: native.tagRow })
 }
 
+function fileContent(context: RouteContext): Rendered {
+  const candidate = recordOf(context, 'candidates')
+  const file = candidate && filesOf(candidate).find(({ remoteId }) => remoteId === context.ids[1])
+  return file ? { status: 200, headers: { 'content-type': file.contentType }, body: file.content } : notFound()
+}
+
 function dictionaries(context: RouteContext): Rendered {
   const labels = new Set(records(context, 'candidates').flatMap(({ fields }) => fields.source ?? []))
   const items = [...labels].map((value) => ({ id: native.labelId(value), value }))
@@ -155,7 +162,11 @@ export const ROUTES: readonly Route[] = [
   { path: '/employees/#', name: 'employee', scope: 'employee', handle: one('candidates', native.employeeRow) },
   { path: '/employees/#/tags', name: 'tags', scope: 'employee', handle: tagsOfCandidate },
   { path: '/employees/#/recruitments', name: 'employee-recruitments', scope: 'employee', handle: jobsOfCandidate },
-  { path: '/employees/#/files', name: 'files', scope: 'employee', handle: one('candidates', () => []) },
+  {
+    ...{ path: '/employees/#/files', name: 'files', scope: 'file' },
+    handle: one('candidates', (candidate) => filesOf(candidate).map(native.fileRow)),
+  },
+  { path: '/employees/#/files/#/content', name: 'file-content', scope: 'file', handle: fileContent },
   { path: '/sources', name: 'sources', scope: 'source', handle: sources },
   { path: '/dictionaries', name: 'dictionaries', scope: 'dictionary', handle: dictionaries },
 ]

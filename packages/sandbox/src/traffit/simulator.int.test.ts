@@ -198,6 +198,14 @@ describe('webhooks', () => {
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   })
+
+  it('are not waited for while more of them wait for their next try than are sent at a time', async () => {
+    const url = 'http://127.0.0.1:1/nobody'
+    expect((await api('/webhooks/', {}, 'POST', { type: 'candidate_created', url })).status).toBe(201)
+    for (let n = 0; n < 20; n++) world.createCandidate(ID)
+    await simulator.settled()
+    expect(simulator.webhooks).toMatchObject({ sent: 20, delivered: 0, lost: 0 })
+  })
 })
 
 describe('faults', () => {

@@ -151,7 +151,9 @@ export class Subscriptions {
   }
 
   #isSettled(): boolean {
-    return this.#inFlight === this.#pausing && this.#waiting.length === 0
+    // Those that pause keep their places, so what waits behind them waits as long.
+    const isFull = this.#inFlight === IN_FLIGHT_MAX
+    return this.#inFlight === this.#pausing && (this.#waiting.length === 0 || isFull)
   }
 
   #noteSettled(): void {

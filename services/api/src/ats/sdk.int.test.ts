@@ -2,6 +2,7 @@ import { HTTPClient, Kombo } from '@kombo-api/sdk'
 import { KomboAtsError } from '@kombo-api/sdk/models/errors'
 import { ManualClock } from '@tidemark/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { CV, fakeAttachments, LETTER } from '../testing/attachments.ts'
 import { ACME, type Company, makeCompany } from '../testing/company.ts'
 import { noStatus, openWorld, type Served, type World } from '../testing/harness.ts'
 
@@ -34,7 +35,12 @@ beforeAll(async () => {
     streams: [],
     ...state,
   }))
-  api = await world.serve({ apiKeys: keys, status: { ...noStatus, integrations: () => setups } })
+  const acme = { integrationId: ACME, source: 'traffit', state: null, streams: [] }
+  api = await world.serve({
+    apiKeys: keys,
+    sources: new Map([['traffit', fakeAttachments().source]]),
+    status: { ...noStatus, integrations: () => [acme, ...setups] },
+  })
 })
 afterAll(() => world.close())
 
@@ -123,9 +129,33 @@ describe("Kombo's official SDK, pointed here", () => {
     const filter = await thrown(client().ats.getJobs({ page_size: 999 }))
     expect(filter).toBeInstanceOf(KomboAtsError)
     expect(filter).toMatchObject({ statusCode: 400, error: { code: 'PLATFORM.INPUT_INVALID' } })
-    const attachments = await thrown(client().ats.getCandidateAttachments({ candidate_id: id('candidates', 'c1') }))
+    const attachments = await thrown(client().ats.getCandidateAttachments({ candidate_id: 'nobody' }))
     expect(attachments).toBeInstanceOf(KomboAtsError)
-    expect(attachments).toMatchObject({ statusCode: 404, error: { code: null } })
+    expect(attachments).toMatchObject({ statusCode: 404, error: { code: 'PLATFORM.INPUT_INVALID' } })
+    const action = await thrown(
+      client().ats.rejectApplication({ application_id: 'a', body: { rejection_reason_id: 'r' } }),
+    )
+    expect(action).toBeInstanceOf(KomboAtsError)
+    expect(action).toMatchObject({ statusCode: 404, error: { code: null } })
+  })
+
+  test('reads the attachments of candidates and applications', async () => {
+    const [c1, a1] = [id('candidates', 'c1'), id('applications', 'a1')]
+    const ofCandidate = await client().ats.getCandidateAttachments({ candidate_id: c1 })
+    expect(ofCandidate.data.results.map((each) => [each.id, each.candidate_id, each.application_id])).toEqual([
+      [CV.id, c1, null],
+      [LETTER.id, c1, LETTER.applicationId],
+    ])
+    const ofApplication = await client().ats.getApplicationAttachments({ application_id: a1 })
+    expect(ofApplication.warnings).toEqual([{ message: 'careful' }])
+    expect(ofApplication.data.results[1]).toEqual({
+      ...{ id: LETTER.id, type: 'COVER_LETTER', remote_id: LETTER.remoteId, data_url: LETTER.dataUrl },
+      ...{ file_name: 'letter.txt', content_type: 'text/plain', remote_updated_at: new Date(0) },
+      remote_created_at: new Date('2025-06-01T10:00:00.123Z'),
+    })
+    const address = ofApplication.data.results[0]?.data_url ?? ''
+    const file = await fetch(address, { headers: { authorization: 'Bearer secret' } })
+    expect([file.status, await file.text()]).toEqual([200, '%PDF-1.4'])
   })
 
   test('understands that requests were too many, and when to come again', async () => {

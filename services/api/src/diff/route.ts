@@ -3,7 +3,7 @@ import { isoTime } from '@tidemark/projection'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { asOfParameter, requireObserved } from '../asOf.ts'
 import type { Scope } from '../auth.ts'
-import { integrationHeader, parseModel, queryOf, requireModel, scopeOf, visibleIntegration } from '../context.ts'
+import { namedIntegration, parseModel, queryOf, requireModel, scopeOf } from '../context.ts'
 import type { ApiDeps } from '../deps.ts'
 import { inputInvalid, refuseOtherMethods } from '../errors.ts'
 import { decodeCursor, encodeCursor, integer, list, type Query, single } from '../params.ts'
@@ -27,7 +27,7 @@ export function registerDiff(app: FastifyInstance, deps: ApiDeps): void {
 
 async function diffPage(deps: ApiDeps, request: FastifyRequest): Promise<object> {
   const query = queryOf(request)
-  const integrationId = await requestedIntegration(deps, request)
+  const { id: integrationId } = await namedIntegration(deps, request)
   const pageSize = integer(query, 'page_size', PAGE)
   const models = modelsOf(scopeOf(request), query)
   const from = requiredTime(deps, query)
@@ -70,21 +70,6 @@ function resultOf({ model, count, ops }: Touched, before: Row | undefined, after
     erased: (before?.['erased_at'] ?? after['erased_at'] ?? null) !== null,
     changes,
   }
-}
-
-/** Named by parameter or header. */
-async function requestedIntegration(deps: ApiDeps, request: FastifyRequest): Promise<string> {
-  const [parameter, header] = [single(queryOf(request), 'integration_id'), integrationHeader(request)]
-  if (parameter !== undefined && header !== undefined && parameter !== header) {
-    throw inputInvalid(`integration_id is ${parameter}, but X-Integration-Id is ${header}; give one of them.`)
-  }
-  const id = parameter ?? header
-  if (id === undefined) {
-    throw inputInvalid(
-      'Give integration_id, or the header X-Integration-Id. /v1/status lists the integrations and their ids.',
-    )
-  }
-  return (await visibleIntegration(deps, scopeOf(request), id)).id
 }
 
 /** Models asked for, or those that the key may read; undefined: all. */

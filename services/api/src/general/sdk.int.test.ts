@@ -1,7 +1,7 @@
 import { Kombo } from '@kombo-api/sdk'
 import { KomboGeneralError } from '@kombo-api/sdk/models/errors'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { IntegrationStatus, PassthroughSource } from '../deps.ts'
+import type { IntegrationStatus, LiveSource } from '../deps.ts'
 import { ACME, makeCompany } from '../testing/company.ts'
 import { noStatus, openWorld, type Served, type World } from '../testing/harness.ts'
 
@@ -13,7 +13,7 @@ const integrations: IntegrationStatus[] = [
   { integrationId: 'lever:new', source: 's', state: null, streams, setup: 'SETUP_SYNC_PENDING' },
 ]
 /** Answers with what it was asked. */
-const passing: PassthroughSource = {
+const passing: LiveSource = {
   connector: 'kombo',
   passthrough: {
     apis: null,

@@ -2,7 +2,7 @@ import { request as httpRequest } from 'node:http'
 import { TidemarkError } from '@tidemark/base'
 import type { Passthrough, PassthroughAnswer, PassthroughOptions } from '@tidemark/connector'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { IntegrationStatus, PassthroughSource } from '../deps.ts'
+import type { IntegrationStatus, LiveSource } from '../deps.ts'
 import { noStatus, openWorld, type Served, type World } from '../testing/harness.ts'
 
 const ACME = 'traffit:acme'
@@ -28,7 +28,7 @@ let api: Served
 let sent: PassthroughOptions[]
 let send: Passthrough['send']
 
-const passing = (connector: string, apis: Passthrough['apis']): PassthroughSource => ({
+const passing = (connector: string, apis: Passthrough['apis']): LiveSource => ({
   connector,
   passthrough: {
     apis,
@@ -38,7 +38,7 @@ const passing = (connector: string, apis: Passthrough['apis']): PassthroughSourc
     },
   },
 })
-const sources = new Map<string, PassthroughSource>([
+const sources = new Map<string, LiveSource>([
   ['traffit', passing('traffit', ['v2'])],
   ['knit', passing('knit', ['default'])],
   ['kombo', passing('kombo', null)],
@@ -225,7 +225,7 @@ describe('passthrough', () => {
         })
       })
     const status = { ...noStatus, integrations: () => integrations }
-    const quick = await world.serve({ apiKeys, sources, status, options: { passthroughMs: 50 } })
+    const quick = await world.serve({ apiKeys, sources, status, options: { providerMs: 50 } })
     const read = await ask(GET, { url: quick.url })
     const write = await ask({ method: 'POST', path: '/x' }, { url: quick.url })
     expect([read.status, read.body.error.code]).toEqual([504, 'PLATFORM.TASK_TIMED_OUT'])

@@ -1,10 +1,12 @@
-import { abortable } from '@tidemark/base'
 import type { Passthrough, PassthroughAnswer, PassthroughOptions } from '@tidemark/connector'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { requestedIntegration, requireEveryModel, requireWrite, scopeOf, type VisibleIntegration } from '../context.ts'
 import type { ApiDeps } from '../deps.ts'
 import { ApiError, inputInvalid, refuseOtherMethods } from '../errors.ts'
 import { toolOf } from '../general/tools.ts'
+import type { Slots } from '../live/slots.ts'
+import { noSource, sourceOf } from '../live/sources.ts'
+import { whileWaiting } from '../live/waiting.ts'
 import { NO_PARAMETERS } from '../parameters.ts'
 import { readPassthroughBody } from './body.ts'
 import { passthroughFailure, timedOut } from './failures.ts'
@@ -12,9 +14,6 @@ import { passthroughFailure, timedOut } from './failures.ts'
 const ROUTE = '/v1/passthrough/:tool/:api'
 /** Kombo's 10 MB of files, in base64, and what is around them. */
 const BODY_BYTES_MAX = 14_000_000
-/** Each may hold an answer of 10 MB for as long as it lasts. */
-const IN_FLIGHT_MAX = 10
-const PASSTHROUGH_MS = 100_000
 
 interface Params {
   readonly tool: string
@@ -25,18 +24,7 @@ interface Params {
  * `POST /v1/passthrough/{tool}/{api}`, Kombo's form: sends a request to the native API of an integration's tool with the credentials of its source,
  * and answers 200 with whatever that answered. It can show and change everything at the provider, so the key needs `write` and all models.
  */
-export function registerPassthrough(app: FastifyInstance, deps: ApiDeps): void {
-  const inFlight = new Map<string, number>()
-  const take = (integrationId: string): void => {
-    const running = inFlight.get(integrationId) ?? 0
-    if (running >= IN_FLIGHT_MAX) throw tooMany(integrationId)
-    inFlight.set(integrationId, running + 1)
-  }
-  const release = (integrationId: string): void => {
-    const running = (inFlight.get(integrationId) ?? 1) - 1
-    if (running === 0) inFlight.delete(integrationId)
-    else inFlight.set(integrationId, running)
-  }
+export function registerPassthrough(app: FastifyInstance, deps: ApiDeps, slots: Slots): void {
   // Before a large body is read.
   const onRequest = async (request: FastifyRequest): Promise<void> => {
     const scope = scopeOf(request)
@@ -49,28 +37,26 @@ export function registerPassthrough(app: FastifyInstance, deps: ApiDeps): void {
     const integration = await requestedIntegration(deps, request)
     const passthrough = targetOf(deps, integration, tool, api)
     const wanted = readPassthroughBody(request.body)
-    take(integration.id)
-    try {
+    return slots.run(integration.id, reply, async () => {
       const sending = { integrationId: integration.id, tool, api, request: wanted }
       const answer = await sendOn(deps, passthrough, sending, reply)
       const told = { integration_id: integration.id, tool, api, method: wanted.method, status: answer.status }
       deps.logger.info({ ...told, key: scopeOf(request).name }, 'a request was sent on to the provider')
       return reply.type('application/json; charset=utf-8').send(bodyOf(answer))
-    } finally {
-      release(integration.id)
-    }
+    })
   })
   refuseOtherMethods(app, ROUTE, 'POST')
 }
 
 /** Where the requests of an integration go; throws when that is nowhere, or is called otherwise. */
-function targetOf({ sources }: ApiDeps, { id, status }: VisibleIntegration, tool: string, api: string): Passthrough {
-  const source = status && sources?.get(status.source)
+function targetOf(deps: ApiDeps, integration: VisibleIntegration, tool: string, api: string): Passthrough {
+  const { id } = integration
+  const source = sourceOf(deps, integration)
   // An id without tool belongs to a provider that does not tell it.
   const expected = id.includes(':') || !source ? toolOf(id).id : source.connector
   if (tool !== expected)
     throw inputInvalid(`"${id}" is an integration of ${expected}: send to /v1/passthrough/${expected}/….`)
-  if (!source) throw new ApiError(501, 'PLATFORM.UNKNOWN_ERROR', noSource(id, status?.source))
+  if (!source) throw noSource(integration)
   const { connector, passthrough } = source
   if (!passthrough)
     throw inputInvalid(`Requests cannot be sent on to ${id}: the connector ${connector} has no passthrough.`)
@@ -81,35 +67,17 @@ function targetOf({ sources }: ApiDeps, { id, status }: VisibleIntegration, tool
   return passthrough
 }
 
-function noSource(id: string, source: string | undefined): string {
-  if (source === undefined)
-    return `No source reads "${id}" any more, so there are no credentials to send a request with.`
-  return `This process does not have the source "${source}" of "${id}". Configure it here too, or ask the process that has it.`
-}
-
-function tooMany(integrationId: string): ApiError {
-  const message = `${IN_FLIGHT_MAX} requests are on their way to "${integrationId}" already. Send this one when one of them is answered.`
-  return new ApiError(429, 'PLATFORM.CONCURRENCY_LIMIT_EXCEEDED', message)
-}
-
-/** Ends when the time is over, or when nobody waits for the answer any more. */
 async function sendOn(
-  { options }: ApiDeps,
+  deps: ApiDeps,
   passthrough: Passthrough,
   sending: Omit<PassthroughOptions, 'signal'>,
   reply: FastifyReply,
 ): Promise<PassthroughAnswer> {
-  const ms = options?.passthroughMs ?? PASSTHROUGH_MS
-  const leaving = new AbortController()
-  const leave = (): void => leaving.abort(inputInvalid('Nobody waits for the answer.'))
-  reply.raw.once('close', leave)
+  const late = (ms: number): ApiError => timedOut(ms, sending.request.method)
   try {
-    return await abortable(ms, leaving.signal, (signal) => passthrough.send({ ...sending, signal }))
+    return await whileWaiting(deps, reply, late, (signal) => passthrough.send({ ...sending, signal }))
   } catch (error) {
-    if (error instanceof DOMException && error.name === 'TimeoutError') throw timedOut(ms, sending.request.method)
     throw passthroughFailure(error)
-  } finally {
-    reply.raw.off('close', leave)
   }
 }
 
