@@ -75,7 +75,8 @@ export async function fuzzWebhooks({ bodies, seed, onProgress }: FuzzOptions): P
     if (!EXPECTED.has(response.statusCode)) note(sent, `answered ${response.statusCode} ${response.body.slice(0, 200)}`)
     const kept = log.take()
     if (sent.isProved && response.statusCode === 401) note(sent, 'was proved and is refused')
-    if (kept > 0 && !sent.isProved) note(sent, 'is stored without a proof')
+    if (kept > 0 && !sent.isProved)
+      note(sent, `is stored without a proof; it was sent with ${JSON.stringify({ headers, query })}`)
     if (response.statusCode === 200 && kept !== 1) note(sent, `is acknowledged and stored ${kept} times`)
     counts.stored += kept
     if (kept > 0 && !isRead(codec, sent, note)) counts.unmappable++
@@ -126,7 +127,8 @@ function spoil(
 function changed(text: string, random: Random): string {
   const at = random.int(text.length)
   if (random.chance(0.3)) return text.slice(0, at)
-  return text.slice(0, at) + (text[at] === 'A' ? 'B' : 'A') + text.slice(at + 1)
+  // In hexadecimal `a` and `A` prove the same.
+  return text.slice(0, at) + (/a/i.test(text[at] ?? '') ? 'B' : 'A') + text.slice(at + 1)
 }
 
 /** True when what was stored is read; it may mean nothing, but then it says so. */

@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -6,13 +7,27 @@ import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { unwrittenIn } from '../src/testing/allWritten.ts'
 import type { StandIn } from '../src/testing/standIn.ts'
-import { newConnector } from './files.ts'
+import { newConnector, writeConnector } from './files.ts'
+
+const ROOT = join(import.meta.dirname, '../../..')
+const BIOME = join(ROOT, 'node_modules/.bin/biome')
 
 /** Complete, or it does not compile. */
 const ASKED: Readonly<Record<keyof StandIn, true>> = {
   ...{ options: true, integrationId: true, stream: true, secrets: true, neighbour: true, pointRead: true },
   ...{ forbiddable: true, referring: true, script: true, forbid: true, requests: true, tokens: true },
-  ...{ webhook: true, recordWebhook: true, close: true },
+  ...{ webhooks: true, recordWebhook: true, close: true, lacks: true, row: true, serve: true },
+}
+
+/** What `work` gives for a folder with a connector of this name. */
+function inFolder<T>(name: string, work: (folder: string) => T): T {
+  const folder = mkdtempSync(join(tmpdir(), 'tidemark-connector-'))
+  try {
+    writeConnector(folder, name)
+    return work(folder)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 describe('a new connector', () => {
@@ -47,20 +62,21 @@ describe('a new connector', () => {
   })
 
   it('lists what is left to write', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'tidemark-connector-'))
-    try {
-      for (const { path, text } of files) {
-        mkdirSync(dirname(join(folder, path)), { recursive: true })
-        writeFileSync(join(folder, path), text)
-      }
-      const left = unwrittenIn(pathToFileURL(folder))
-      expect(left.map((what) => what.split(':')[0])).toEqual([
-        ...['src/check.ts', 'src/client.ts', 'src/errors.ts', 'src/mapping.ts', 'src/source.ts', 'src/webhook.ts'],
-        ...Array.from({ length: 7 }, () => 'test/standIn.ts'),
-      ])
-    } finally {
-      rmSync(folder, { recursive: true, force: true })
-    }
+    const left = inFolder('gondor', (folder) => unwrittenIn(pathToFileURL(folder)))
+    const files = left.map((what) => what.split(':')[0])
+    expect(files.filter((file) => file !== 'test/standIn.ts')).toEqual([
+      ...['src/client.ts', 'src/client.ts', 'src/errors.ts', 'src/mapping.ts', 'src/webhook.ts', 'src/webhook.ts'],
+    ])
+    expect(files.filter((file) => file === 'test/standIn.ts')).toHaveLength(7)
+  })
+
+  // Names sort before and after others among imports, and make lines long.
+  it.each(['ant', 'zeta', 'x'.repeat(31)])('is in the style of the repository under the name %s', (name) => {
+    const check = (folder: string) =>
+      spawnSync(BIOME, ['check', '--error-on-warnings', `--config-path=${ROOT}`, folder], { encoding: 'utf8' })
+    const { status, stdout, stderr } = inFolder(name, check)
+    expect(status, stdout + stderr).toBe(0)
+    expect(stderr + stdout).toMatch(/Checked 1\d files/)
   })
 
   it('names everything that the suite asks of a stand-in', () => {

@@ -1,6 +1,8 @@
-import { globSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { execFileSync } from 'node:child_process'
+import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 
+const ROOT = join(import.meta.dirname, '../../..')
 const TEMPLATE = join(import.meta.dirname, 'template')
 
 /** A file of a new connector. */
@@ -24,4 +26,13 @@ export function newConnector(name: string): NewFile[] {
       path: path.slice(0, -'.txt'.length),
       text: readFileSync(join(TEMPLATE, path), 'utf8').replaceAll('acme', name).replaceAll('Acme', pascal),
     }))
+}
+
+/** Writes an empty connector of this name into a folder, in the style of the repository whatever the name's length. Throws as {@link newConnector}. */
+export function writeConnector(folder: string, name: string): void {
+  for (const { path, text } of newConnector(name)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    writeFileSync(join(folder, path), text)
+  }
+  execFileSync(join(ROOT, 'node_modules/.bin/biome'), ['check', '--write', `--config-path=${ROOT}`, folder])
 }

@@ -1,7 +1,7 @@
 /** `npm run new-connector <name>`: makes packages/connectors/<name>, whose contract suite fails with the list of what is left to write. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { isConnectorName, newConnector } from './files.ts'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { isConnectorName, writeConnector } from './files.ts'
 
 const [name = ''] = process.argv.slice(2)
 const folder = join(import.meta.dirname, '../../connectors', name)
@@ -12,13 +12,10 @@ if (!isConnectorName(name)) {
   process.exit(2)
 }
 if (existsSync(folder)) {
-  say(`packages/connectors/${name} is there already; nothing was written`)
+  say(`packages/connectors/${name} is there already; nothing was written. Delete it to begin again.`)
   process.exit(1)
 }
-for (const { path, text } of newConnector(name)) {
-  mkdirSync(dirname(join(folder, path)), { recursive: true })
-  writeFileSync(join(folder, path), text)
-}
+writeConnector(folder, name)
 say(`packages/connectors/${name} is there. Next:
   npm install                                    makes it a package of the workspace
   npx vitest run packages/connectors/${name}     says what is left to write

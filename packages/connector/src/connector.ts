@@ -1,5 +1,6 @@
 import type { Clock, ErrorCode, Random, TidemarkError } from '@tidemark/base'
 import type { ModelName, RecordInput } from '@tidemark/model'
+import type { Attachments } from './attachments.ts'
 import type { Passthrough } from './passthrough.ts'
 
 /** A provider's listing that can be fetched page by page, such as `candidates`. */
@@ -11,7 +12,10 @@ export interface MappedRecord {
   /** Composite remote key (`remoteKey(...)` of the model package); a child's begins with its parent's. */
   readonly remoteKey: string
   readonly kind: 'record' | 'deleted' | 'merged' | 'anonymized'
-  /** The provider's own version of the record in ms, when it has one. */
+  /**
+   * When the provider says this state of the record is from, in ms (`parseTime`). An observation with a smaller one than the record already has is
+   * dropped, whatever it holds: give it only if the provider raises it with every change and never lowers it; in doubt null.
+   */
   readonly remoteVersion: number | null
   /** Public id of the survivor, for `merged`. */
   readonly mergedIntoId?: string
@@ -71,18 +75,23 @@ export interface Page {
 export interface FetchOptions {
   readonly integrationId: string
   readonly stream: StreamName
-  /** Only what changed since; absent: everything. */
+  /**
+   * What changed since is enough; absent: everything. A provider that cannot tell delivers everything: what is equal makes no change, and nothing is
+   * taken for gone but in fetches without it.
+   */
   readonly updatedAfterMs?: number
   readonly signal: AbortSignal
   /** Part of a full pass: leaves some of the provider's request quota to fetches that are not. */
   readonly isBulk?: boolean
   /** Called before each wait and retry, for status and logs. */
-  readonly onRetry?: (event: {
-    readonly code: ErrorCode
-    readonly message: string
-    readonly waitMs: number
-    readonly attempt: number
-  }) => void
+  readonly onRetry?:
+    | ((event: {
+        readonly code: ErrorCode
+        readonly message: string
+        readonly waitMs: number
+        readonly attempt: number
+      }) => void)
+    | undefined
 }
 
 /** Asks for single records of one model. */
@@ -140,7 +149,10 @@ export interface PushedRun {
 }
 
 export type WebhookEffect =
-  /** These streams of the integration have changed. */
+  /**
+   * These streams of the integration have changed. `unknownModels`: names in the event that no stream is the origin of; they are counted and logged.
+   * Usually [].
+   */
   | { readonly kind: 'fetch'; readonly streams: readonly StreamName[]; readonly unknownModels: readonly string[] }
   /**
    * These records may have changed: the event is a hint, they are read one by one ({@link Source.pointReads} must read their model). What
@@ -178,8 +190,11 @@ export type WebhookEffect =
   | { readonly kind: 'ignored'; readonly reason: string }
 
 export interface WebhookRequest {
+  /** Names in lower case; without those of {@link Connector.secretHeaders} once stored. */
   readonly headers: Readonly<Record<string, string | undefined>>
+  /** Empty once stored: it may hold secrets. */
   readonly query: Readonly<Record<string, string | undefined>>
+  /** Exactly as received. */
   readonly rawBody: Uint8Array
 }
 
@@ -234,6 +249,8 @@ export interface Source {
   readonly subscriptions?: Subscriptions
   /** Absent: no requests of others are sent to the provider's own API. */
   readonly passthrough?: Passthrough
+  /** Absent: the provider cannot be asked for files. */
+  readonly attachments?: Attachments
   /** Constant-time check over the raw bytes, before anything is parsed. */
   verifyWebhook(request: WebhookRequest): boolean
   /** Integration id if the (verified) body says one, without throwing; for keying ats.raw. */

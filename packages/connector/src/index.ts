@@ -1,3 +1,19 @@
+export {
+  ATTACHMENT_ACTIONS,
+  ATTACHMENT_BYTES_MAX,
+  ATTACHMENT_MODELS,
+  ATTACHMENT_TYPES,
+  type Attachment,
+  type AttachmentAction,
+  type AttachmentContent,
+  type AttachmentContentOptions,
+  type AttachmentList,
+  type AttachmentModel,
+  type AttachmentOptions,
+  type AttachmentRestrictions,
+  type Attachments,
+  type AttachmentType,
+} from './attachments.ts'
 export type {
   AccessCheck,
   ChildList,

@@ -17,6 +17,11 @@ export const NOTHING: Mapped = { records: [], childLists: [], failures: [] }
 export const reference = (integrationId: string, model: ModelName, ...parts: string[]): string =>
   publicId(recordKey(integrationId, model, remoteKey(...parts)))
 
+/** The id of an attachment whose key at the provider has these parts, derived like the public ids of records. */
+export const attachmentId = (integrationId: string, ...parts: string[]): string =>
+  // No model is called so: no record has the id of a file.
+  publicId(recordKey(integrationId, 'attachments' as ModelName, remoteKey(...parts)))
+
 /** A record of a provider that cannot be mapped: which one, what is wrong with it, and its JSON. */
 export function mappingFailure(
   provider: string,

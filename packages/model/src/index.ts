@@ -15,7 +15,7 @@ export {
   rootKey,
 } from './keys.ts'
 export { childModels, isModelName, PARENT_MODEL } from './models.ts'
-export { type Normalized, normalizeRecord, parseTime, type RecordInput } from './normalize.ts'
+export { type Normalized, normalizeRecord, parseTime, type RecordInput, type RecordInputOf } from './normalize.ts'
 export { type AvroField, type AvroRecord, type AvroType, isOptional, type ModelSchema, required } from './schema.ts'
 export { parseSweepReport, type SweepReport, sweepReportText } from './sweepReport.ts'
 export { modelCount, syncEvent } from './syncEvent.ts'

@@ -6,6 +6,9 @@ import { type AvroField, type AvroType, isOptional, required } from './schema.ts
 /** What a connector hands over: field name to provider value. An absent field was not delivered; null was delivered as null. */
 export type RecordInput = Readonly<Record<string, unknown>>
 
+/** The same for one model: in a literal, a misspelt field does not compile. */
+export type RecordInputOf<M extends ModelName> = { readonly [F in keyof Models[M]]?: unknown }
+
 export interface Normalized<M extends ModelName = ModelName> {
   /** Every field present; not delivered ones are null. */
   readonly record: Models[M]

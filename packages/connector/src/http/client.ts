@@ -235,7 +235,7 @@ function connectionFailed(what: string, cause: unknown): TidemarkError {
   const message = cause instanceof Error && cause.message !== '' ? cause.message : 'no answer'
   return new TidemarkError(
     'PROVIDER_UNAVAILABLE',
-    `${what}: ${message}${code}. It is tried again; check base_url and the network if it repeats.`,
+    `${what}: ${message}${code}. Check base_url and the network if it repeats.`,
     { cause },
   )
 }

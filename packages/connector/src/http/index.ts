@@ -9,5 +9,7 @@ export {
   type Judgement,
   type Quota,
 } from './client.ts'
+export { PageGuard, type PageGuardOptions } from './pageGuard.ts'
+export { impatient, LIVE_ATTEMPTS_MAX } from './passthrough/patience.ts'
 export { type Token, Tokens } from './tokens.ts'
 export { boundedWait, headerNumber, retryAfterMs } from './waits.ts'

@@ -2,7 +2,7 @@
 import { PARENT_MODEL } from '@tidemark/model'
 import { expect, it } from 'vitest'
 import type { Mapped, Page, Source } from '../connector.ts'
-import type { Rig } from './rig.ts'
+import { lacks, type Rig } from './rig.ts'
 
 export function permissionCases(rig: Rig): void {
   it('says of a listing that may not be read which permission is missing, as a failure or as not offered', async () => {
@@ -53,6 +53,16 @@ export function permissionCases(rig: Rig): void {
     expect(checks.find(({ model }) => model === standIn.referring.model)).toMatchObject({ ok: true })
   })
 
+  it('tells of every model of the source whether it may be read', async () => {
+    const { source, standIn } = rig
+    standIn.forbid([])
+    const { all: checks, error } = await rig.check()
+    expect(error).toBeUndefined()
+    const models = new Set(source.streams.flatMap((stream) => source.modelsOf(stream)))
+    expect(new Set(checks.map(({ model }) => model))).toEqual(models)
+    for (const check of checks) expect(check).toMatchObject({ ok: true, missing: null, message: null })
+  })
+
   it('delivers a record that names others which may not be read, with their ids', async () => {
     const { forbiddable, referring } = rig.standIn
     rig.standIn.forbid(Object.keys(forbiddable))
@@ -75,6 +85,7 @@ export function permissionCases(rig: Rig): void {
     const gone = await rig.read()
     expect(gone.all.flatMap(({ mapped }) => mapped.records)).toEqual([])
     expect(gone.all.flatMap(({ absent }) => absent)).toMatchObject([{ remoteKey: pointRead?.remoteKey }])
+    if (lacks(rig, 'not_offered')) return
     rig.standIn.script(['not_offered'])
     const hidden = await rig.read()
     expect(hidden.error).toBeUndefined()

@@ -2,8 +2,21 @@
 import { seededRandom } from '@tidemark/base'
 import { ManualClock } from '@tidemark/testing'
 import { afterEach, beforeEach } from 'vitest'
-import type { AccessCheck, Connector, FetchOptions, MappedRecord, Page, PointRead, Source } from '../connector.ts'
-import type { Account, ContractOptions, StandIn } from './standIn.ts'
+import type {
+  AccessCheck,
+  Connector,
+  FetchOptions,
+  Mapped,
+  MappedRecord,
+  Page,
+  PointRead,
+  PointReadOptions,
+  Source,
+  WebhookRequest,
+} from '../connector.ts'
+import { rowsMapped } from './rows.ts'
+import { expectNoSecret } from './secrets.ts'
+import type { Account, ContractOptions, RareAnswer, StandIn } from './standIn.ts'
 
 /** What a piece of work gave before it ended, and what it threw. */
 export interface Outcome<T> {
@@ -18,11 +31,15 @@ export interface Rig extends Required<ContractOptions> {
   readonly clock: ManualClock
   /** Fetches the stand-in's stream, of its account unless told otherwise. */
   fetch(more?: Partial<FetchOptions>, source?: Source): Promise<Outcome<Page>>
-  /** Asks for the record that the stand-in names. */
-  read(): Promise<Outcome<PointRead>>
+  /** Asks for the record that the stand-in names, or for others. */
+  read(asked?: Pick<PointReadOptions, 'model' | 'remoteKeys'>): Promise<Outcome<PointRead>>
   check(): Promise<Outcome<AccessCheck>>
   /** Records of a stream, whichever way the provider delivers them; throws what kept them. */
   records(account: Account, stream: string, source?: Source): Promise<readonly MappedRecord[]>
+  /** What these rows of the stand-in's stream map to. */
+  mapped(rows: readonly unknown[]): Promise<Mapped>
+  /** A genuine webhook of an integration. */
+  webhook(integrationId: string): WebhookRequest
   /** The source that reads the neighbour: the same one, or another. */
   neighbour(): Source
 }
@@ -52,18 +69,33 @@ export function useRig(connector: Connector, start: () => Promise<StandIn>, opti
 
   const fetch: Rig['fetch'] = (more = {}, from = source) => {
     const { integrationId, stream } = standIn
-    return drive(clock, collect(from.fetch({ integrationId, stream, signal, ...more })))
+    const onRetry: FetchOptions['onRetry'] = (event) => {
+      expectNoSecret(standIn.secrets, event)
+      more.onRetry?.(event)
+    }
+    return gather(pages(from, { integrationId, stream, signal, ...more, onRetry }))
+  }
+  const gather = async <T>(answers: AsyncIterable<T>): Promise<Outcome<T>> => {
+    const outcome = await drive(clock, collect(answers))
+    expectNoSecret(standIn.secrets, outcome)
+    return outcome
   }
   const rig: Omit<Rig, 'standIn' | 'source' | 'clock'> = {
     ...options,
     fetch,
-    async read() {
+    async read(asked) {
       const { integrationId, pointRead } = standIn
       if (!source.pointReads || !pointRead) throw new RangeError('there are no point reads')
-      const { model, remoteKey } = pointRead
-      return drive(clock, collect(source.pointReads.read({ integrationId, model, remoteKeys: [remoteKey], signal })))
+      const { model, remoteKeys } = asked ?? { model: pointRead.model, remoteKeys: [pointRead.remoteKey] }
+      return gather(source.pointReads.read({ integrationId, model, remoteKeys, signal }))
     },
-    check: () => drive(clock, collect(checks(source, standIn.integrationId, signal))),
+    check: () => gather(checks(source, standIn.integrationId, signal)),
+    mapped: (rows) => rowsMapped(rig as Rig, rows),
+    webhook(integrationId) {
+      const [first] = standIn.webhooks(integrationId)
+      if (first === undefined) throw new RangeError(`the stand-in has no webhook of ${integrationId}`)
+      return first
+    },
     async records({ integrationId }, stream, from = source) {
       if (standIn.recordWebhook) {
         const { effects } = from.readWebhook(standIn.recordWebhook(integrationId, stream))
@@ -88,6 +120,11 @@ export function useRig(connector: Connector, start: () => Promise<StandIn>, opti
   }) as Rig
 }
 
+/** A fetch may also throw before it begins. */
+async function* pages(source: Source, options: FetchOptions): AsyncGenerator<Page> {
+  yield* source.fetch(options)
+}
+
 async function* checks(source: Source, integrationId: string, signal: AbortSignal): AsyncGenerator<AccessCheck> {
   yield* await source.checkAccess({ integrationId, signal })
 }
@@ -102,6 +139,12 @@ async function collect<T>(answers: AsyncIterable<T>): Promise<Outcome<T>> {
   }
   return { all, error: undefined }
 }
+
+/** True when the provider has no such answer. */
+export const lacks = ({ standIn }: Rig, answer: RareAnswer): boolean => standIn.lacks?.includes(answer) ?? false
+
+/** False when the provider sends none. */
+export const hasWebhooks = ({ standIn }: Rig): boolean => standIn.webhooks(standIn.integrationId).length > 0
 
 /** Moves the clock on whenever something sleeps, until the work is done. */
 export async function drive<T>(clock: ManualClock, work: Promise<T>, stepMs = 500): Promise<T> {

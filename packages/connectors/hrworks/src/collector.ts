@@ -1,6 +1,6 @@
 import type { Mapped, MappedRecord, MappingFailure } from '@tidemark/connector'
 import { mappingFailure } from '@tidemark/connector/mapping'
-import type { ModelName, RecordInput } from '@tidemark/model'
+import type { ModelName, RecordInputOf } from '@tidemark/model'
 import type { Statuses } from './statuses.ts'
 
 /** What mapping needs beside the provider's record. */
@@ -25,7 +25,7 @@ export class Collector {
   readonly #warnings = new Set<string>()
 
   /** Adds a record under its remote key. */
-  add(model: ModelName, key: string, record: RecordInput): void {
+  add<M extends ModelName>(model: M, key: string, record: RecordInputOf<M>): void {
     this.#records.push({ model, remoteKey: key, kind: 'record', remoteVersion: null, record })
   }
 

@@ -1,5 +1,5 @@
 import { TidemarkError } from '@tidemark/base'
-import type { HttpAnswer } from '@tidemark/connector/http'
+import { type HttpAnswer, PageGuard } from '@tidemark/connector/http'
 import type { Effort, HrworksClient, Query } from './client.ts'
 import { CURSOR_LIMITS, type CursorLimits, nextPage } from './cursor.ts'
 
@@ -26,6 +26,7 @@ export async function* list(
   limits: CursorLimits = CURSOR_LIMITS,
 ): AsyncGenerator<ListPage> {
   const what = `GET ${path} of ${client.integration}`
+  const guard = new PageGuard({ provider: 'HR WORKS', ...limits })
   for (let page: number | null = 1; page !== null; ) {
     const paged: Query = page === 1 ? query : [...query, ['page', String(page)]]
     const { signal, onRetry, isBulk } = effort
@@ -36,7 +37,8 @@ export async function* list(
     }
     if (answer.kind !== 'ok')
       throw new TidemarkError('PROVIDER_REFUSED', `${answer.message} Check base_url and the key pair.`)
-    page = nextPage(answer.headers['link'], page, what, limits)
+    page = nextPage(answer.headers['link'], page, what)
+    guard.advance(what, answer.value, page)
     yield { kind: 'rows', answer, rows: answer.value }
   }
 }

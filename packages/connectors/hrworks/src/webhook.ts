@@ -3,10 +3,10 @@
  * and no more: the record that it names is read, and nothing else in it is believed. The form of a delivery is known
  * from one public design document only.
  */
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { TidemarkError } from '@tidemark/base'
 import type { WebhookEffect, WebhookReading, WebhookRequest } from '@tidemark/connector'
 import { parseJson } from '@tidemark/connector/http'
+import { hmacMatches, hmacText, secretMatches } from '@tidemark/connector/webhooks'
 import { remoteKey } from '@tidemark/model'
 import { idOf, isJson, type Json, textOf } from './json.ts'
 import type { HrworksOptions } from './options.ts'
@@ -19,8 +19,10 @@ export const TIMESTAMP_TOLERANCE_MS = 300_000
 
 /** base64 of HMAC-SHA256 over `<job id>.<timestamp>`. */
 export function sign(secretAccessKey: string, jobId: string, timestamp: string): string {
-  return createHmac('sha256', secretAccessKey).update(`${jobId}.${timestamp}`).digest('base64')
+  return hmacText({ secret: secretAccessKey, bytes: signedText(jobId, timestamp), encoding: 'base64' })
 }
+
+const signedText = (jobId: string, timestamp: string): string => `${jobId}.${timestamp}`
 
 /**
  * True for a webhook that this tenant's key pair signed within the last five minutes and, where a secret is configured,
@@ -34,15 +36,11 @@ export function verify(
 ): boolean {
   const timestamp = headers[TIMESTAMP_HEADER] ?? ''
   const jobId = jobIdOf(rawBody)
-  const isSigned = isEqual(headers[SIGNATURE_HEADER] ?? '', sign(secretAccessKey, jobId ?? '', timestamp))
-  const hasSecret = webhookSecret === null || isEqual(query['secret'] ?? '', webhookSecret)
+  const bytes = signedText(jobId ?? '', timestamp)
+  const given = headers[SIGNATURE_HEADER]
+  const isSigned = hmacMatches({ secret: secretAccessKey, bytes, encoding: 'base64', given })
+  const hasSecret = webhookSecret === null || secretMatches(query['secret'], webhookSecret)
   return isSigned && hasSecret && jobId !== null && isFresh(timestamp, nowMs)
-}
-
-/** Digests have one length, so that neither the time nor an error tells that of the secret. */
-function isEqual(given: string, expected: string): boolean {
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
-  return timingSafeEqual(digest(given), digest(expected))
 }
 
 /**

@@ -18,11 +18,16 @@ const NEIGHBOUR = 'hrworks:umbrella'
 const secretOf = (integrationId: string): string => `secret-access-key-of-${integrationId}`
 const TOKEN = tokenUntil(4_102_444_800)
 
+const SECRETS = [`access-key-of-${OWN}`, secretOf(OWN), TOKEN]
+
 const numbered = (number: number): Row => ({ ...applicant, uuid: `${String(applicant['uuid']).slice(0, -1)}${number}` })
 
 const ANSWERS: Readonly<Record<Answer, (page: number) => Scripted>> = {
   page: (number) => page('applicants', [numbered(number)], { page: number, last: number + 1 }),
   last_page: (number) => page('applicants', [numbered(number)], { page: number, last: number }),
+  same_page: (number) => page('applicants', [applicant], { page: number, last: 99 }),
+  no_list: () => ({ body: { something: 'else' } }),
+  null: () => ({ body: 'null' }),
   record: () => ({ body: applicant }),
   absent: () => failure(404),
   unavailable: () => ({ status: 502, body: '<html>Bad Gateway</html>' }),
@@ -31,6 +36,7 @@ const ANSWERS: Readonly<Record<Answer, (page: number) => Scripted>> = {
   html_404: () => ({ ...HTML, status: 404 }),
   rate_limited: () => ({ ...failure(429), headers: { 'retry-after': String(RATE_LIMIT_SECONDS) } }),
   authentication: () => failure(401),
+  refused: () => failure(400, `refused with ${SECRETS.join(' and ')}`),
   not_ready: () => failure(409),
   not_offered: () => failure(403),
 }
@@ -46,6 +52,7 @@ const RESOURCES: readonly (readonly [path: string, stream: string, answer: () =>
   ['/persons/master-data', 'others', () => page('persons', [fixture('master-data')])],
   ['/persons', 'users', () => ({ body: fixture('persons') })],
   ['/applicant-management/posts', 'jobs', () => page('posts', [post])],
+  ['/applicant-management/applicants/', 'candidates', () => ({ body: applicant })],
   ['/applicant-management/applicants', 'candidates', () => page('applicants', [applicant])],
   ['/applicant-management/job-applications', 'applications', () => page('jobApplications', [application])],
   ['/organization-units', 'others', () => page('organizationUnits', [])],
@@ -73,7 +80,8 @@ export async function startStandIn(): Promise<StandIn> {
     ...account(OWN),
     neighbour: account(NEIGHBOUR),
     stream: 'candidates',
-    secrets: [`access-key-of-${OWN}`, secretOf(OWN), TOKEN],
+    row: applicant,
+    secrets: SECRETS,
     pointRead: { model: 'candidates', remoteKey: String(applicant['uuid']) },
     forbiddable: {
       users: 'read persons',
@@ -98,6 +106,9 @@ export async function startStandIn(): Promise<StandIn> {
     forbid: (streams) => {
       fake.answer = (request) => held(request, streams)
     },
+    serve: (rows) => {
+      fake.answer = () => page('applicants', rows)
+    },
     requests: () => fake.seen.length,
     tokens: {
       script: (answers) => {
@@ -107,15 +118,15 @@ export async function startStandIn(): Promise<StandIn> {
       },
       requests: () => fake.minted() - sinceToken,
     },
-    webhook: (integrationId) => {
-      const timestamp = String(Date.parse('2026-03-01T09:00:00Z') / 1000)
-      const signature = sign(secretOf(integrationId), 'abc-123', timestamp)
-      return {
-        headers: { 'x-hrworks-timestamp': timestamp, 'x-hrworks-signature': signature },
-        query: {},
-        rawBody: Buffer.from('{"resourceLocation":"https://x/v2/y","jobId":"abc-123"}'),
-      }
-    },
+    webhooks: (integrationId) =>
+      (fixture('webhooks') as Row[]).map((event) => {
+        const timestamp = String(Date.parse('2026-03-01T09:00:00Z') / 1000)
+        const signature = sign(secretOf(integrationId), String(event['jobId']), timestamp)
+        return {
+          ...{ headers: { 'x-hrworks-timestamp': timestamp, 'x-hrworks-signature': signature }, query: {} },
+          rawBody: Buffer.from(JSON.stringify(event)),
+        }
+      }),
     close: () => fake.close(),
   }
 }

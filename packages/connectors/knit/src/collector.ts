@@ -1,6 +1,6 @@
 import type { ChildList, Mapped, MappedRecord, MappingFailure } from '@tidemark/connector'
 import { isJson, type Json, mappingFailure, reference } from '@tidemark/connector/mapping'
-import { type ModelName, type RecordInput, remoteKey } from '@tidemark/model'
+import { type ModelName, type RecordInput, type RecordInputOf, remoteKey } from '@tidemark/model'
 import type { Versions } from './versions.ts'
 
 /** Collects what one event maps to, each record once. */
@@ -26,12 +26,12 @@ export class Collector {
   }
 
   /** The job or application that the event is about. */
-  own(model: ModelName, id: string, record: RecordInput): void {
+  own<M extends ModelName>(model: M, id: string, record: RecordInputOf<M>): void {
     this.#add(model, remoteKey(id), { remote_id: id, ...record }, this.#versions.own)
   }
 
   /** An entity seen inside it. Seen twice, the fields of both count. */
-  entity(model: ModelName, id: string, record: RecordInput): void {
+  entity<M extends ModelName>(model: M, id: string, record: RecordInputOf<M>): void {
     this.#add(model, remoteKey(id), { remote_id: id, ...record }, this.#versions.inside)
   }
 

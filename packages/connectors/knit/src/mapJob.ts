@@ -47,7 +47,8 @@ function statusOf(status: unknown, rawValues: unknown): unknown {
 /** The first department, which is all that the model holds. */
 function departmentField(id: string, data: Json, out: Collector): RecordInput {
   const first = firstOf('departments', id, data, out)
-  return first === undefined ? {} : { department: first === null ? null : textOf(first['name']) }
+  if (first === undefined || (first !== null && first['name'] === undefined)) return {}
+  return { department: first === null ? null : textOf(first['name']) }
 }
 
 function officeField(id: string, data: Json, out: Collector): RecordInput {

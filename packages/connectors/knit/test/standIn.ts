@@ -8,10 +8,15 @@ import { failure, type Scripted, type Seen, startFakeKnit, success } from './fak
 const OWN = 'int-1'
 const NEIGHBOUR = 'int-2'
 
-const fixture = (name: string): Buffer => readFileSync(new URL(`../fixtures/${name}.json`, import.meta.url))
+type Event = Readonly<Record<string, unknown>>
+
+const fixture = (name: string): Event =>
+  JSON.parse(readFileSync(new URL(`../fixtures/${name}.json`, import.meta.url), 'utf8')) as Event
 
 /** An event of each data type. The source systems of both integrations number their records alike. */
-const EVENTS: Readonly<Record<string, Buffer>> = { jobs: fixture('job'), applications: fixture('application') }
+const EVENTS: Readonly<Record<string, Event>> = { jobs: fixture('job'), applications: fixture('application') }
+
+const SECRETS = ['the-api-key', 'the-next-key']
 
 const started = success({ syncJobId: 'sj_1' })
 const app = (integrationId: string) => ({ id: 'workable', category: 'ATS', integrationId, isActive: true })
@@ -23,7 +28,10 @@ const answered = ({ path }: Seen): Scripted => (path.endsWith('/integration.deta
 const ANSWERS: Readonly<Record<Answer, Scripted | ((request: Seen) => Scripted)>> = {
   page: answered,
   last_page: answered,
+  same_page: answered,
   record: answered,
+  no_list: success({}),
+  null: { body: 'null' },
   absent: failure(404),
   // A start that succeeds is a stream that is not listed.
   not_offered: started,
@@ -33,6 +41,7 @@ const ANSWERS: Readonly<Record<Answer, Scripted | ((request: Seen) => Scripted)>
   html_404: { ...HTML, status: 404 },
   rate_limited: { ...failure(429), headers: { 'retry-after': String(RATE_LIMIT_SECONDS) } },
   authentication: failure(401),
+  refused: failure(400, `refused with ${SECRETS.join(' and ')}`),
   not_ready: failure(409),
 }
 
@@ -48,17 +57,18 @@ export async function startStandIn(): Promise<StandIn> {
     second_api_key: 'the-next-key',
     integrations: [OWN, NEIGHBOUR],
   }
-  const signed = (integrationId: string, rawBody: Buffer) => ({
-    headers: { 'x-knit-signature': sign('the-api-key', rawBody), 'x-knit-integration-id': integrationId },
-    query: {},
-    rawBody,
-  })
+  const signed = (integrationId: string, event: Event) => {
+    const rawBody = Buffer.from(JSON.stringify(event))
+    const signature = sign('the-api-key', rawBody)
+    return { headers: { 'x-knit-signature': signature, 'x-knit-integration-id': integrationId }, query: {}, rawBody }
+  }
   return {
     options,
     integrationId: OWN,
     neighbour: { options, integrationId: NEIGHBOUR },
     stream: 'jobs',
-    secrets: ['the-api-key', 'the-next-key'],
+    row: EVENTS['jobs']?.['eventData'] as Event,
+    secrets: SECRETS,
     pointRead: null,
     // Knit has no permissions of its own: what it says is why it refuses to start.
     forbiddable: { jobs: 'Knit answered 403 (no syncs of ats_jobs)' },
@@ -82,9 +92,15 @@ export async function startStandIn(): Promise<StandIn> {
       }
     },
     requests: () => fake.seen.length - since,
-    webhook: (integrationId) =>
-      signed(integrationId, Buffer.from('{"eventId":"e_1","eventType":"sync.heartbeat","syncDataType":"ats_jobs"}')),
-    recordWebhook: (integrationId, stream) => signed(integrationId, EVENTS[stream] ?? Buffer.from('{}')),
+    webhooks: (integrationId) =>
+      [...Object.values(fixture('events')), ...Object.values(EVENTS)].map((event) =>
+        signed(integrationId, event as Event),
+      ),
+    // A row that is given says itself which record it is.
+    recordWebhook: (integrationId, stream, row) => {
+      const event = EVENTS[stream] ?? {}
+      return signed(integrationId, row === undefined ? event : { ...event, recordId: undefined, eventData: row })
+    },
     close: () => fake.close(),
   }
 }

@@ -1,6 +1,6 @@
 /** HTTP to Kombo: what its answers and its `ratelimit-*` headers mean. */
 import type { Clock, TidemarkError } from '@tidemark/base'
-import type { ConnectorDeps, FetchOptions, Passthrough } from '@tidemark/connector'
+import type { Attachments, ConnectorDeps, FetchOptions, Passthrough } from '@tidemark/connector'
 import {
   boundedWait,
   HTTP_LIMITS,
@@ -13,6 +13,7 @@ import {
   parseJson,
   retryAfterMs as retryAfterHeaderMs,
 } from '@tidemark/connector/http'
+import { createAttachments } from './attachments.ts'
 import { authHeaders } from './auth.ts'
 import { answerInvalid, judge } from './errors.ts'
 import type { KomboOptions } from './options.ts'
@@ -39,6 +40,7 @@ export class KomboClient {
   readonly #clock: Clock
   readonly #http: HttpClient
   readonly passthrough: Passthrough
+  readonly attachments: Attachments
 
   constructor(options: KomboOptions, deps: ConnectorDeps, limits: HttpLimits = HTTP_LIMITS) {
     this.#options = options
@@ -50,7 +52,9 @@ export class KomboClient {
     const secrets = [options.apiKey, options.webhookSecret]
     this.#http = new HttpClient(deps, { provider: 'Kombo', limits, quota, secrets })
     const waitOf = ({ headers }: HttpAnswer) => retryAfterMs(headers, deps.clock.now())
-    this.passthrough = createPassthrough({ provider: 'Kombo', http: this.#http, clock: deps.clock, waitOf }, options)
+    const link = { provider: 'Kombo', http: this.#http, clock: deps.clock, waitOf }
+    this.passthrough = createPassthrough(link, options)
+    this.attachments = createAttachments(link, options)
   }
 
   /**

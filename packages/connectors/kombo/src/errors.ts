@@ -73,6 +73,16 @@ export function isMessageOnlySetupError(answer: FailedAnswer): boolean {
   return answer.status === 503 && envelope !== null && envelope.code === null
 }
 
+/**
+ * Kombo says that there is no such record: 404 in its envelope, with no code that says something else. That it answers so is not documented. The 404 of
+ * a proxy has no envelope.
+ */
+export function isAbsence({ status, json }: FailedAnswer): boolean {
+  const envelope = errorEnvelope(json)
+  if (status !== 404 || envelope === null) return false
+  return envelope.code === null || envelope.code === 'PLATFORM.INPUT_INVALID' || !Object.hasOwn(BY_CODE, envelope.code)
+}
+
 function actionOf(answer: FailedAnswer): readonly [Action, ErrorCode] {
   const envelope = errorEnvelope(answer.json)
   const code = envelope?.code

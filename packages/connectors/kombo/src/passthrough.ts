@@ -72,8 +72,8 @@ function read(answer: HttpAnswer, what: string, request: PassthroughRequest): Ju
   return refusal(answer, json, what)
 }
 
-/** Kombo did not send the request on, or got no answer. */
-function refusal({ status }: HttpAnswer, json: unknown, what: string): Judgement<never> {
+/** Kombo did not do what was asked, or got no answer of the ATS: for one who waits. */
+export function refusal({ status }: HttpAnswer, json: unknown, what: string): Judgement<never> {
   const envelope = errorEnvelope(json)
   const said = envelope ? ` (${[envelope.code, envelope.message].filter(Boolean).join(': ')})` : ''
   const message = `${what}: Kombo answered ${status}${said}.`

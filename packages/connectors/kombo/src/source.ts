@@ -1,8 +1,8 @@
 import type { ConnectorDeps, FetchOptions, Page, Source } from '@tidemark/connector'
-import { HTTP_LIMITS, type HttpLimits } from '@tidemark/connector/http'
+import { HTTP_LIMITS, type HttpLimits, PageGuard } from '@tidemark/connector/http'
 import { checkAccess } from './check.ts'
 import { KomboClient, type ListAnswer } from './client.ts'
-import { CURSOR_LIMITS, CursorGuard, type CursorLimits, updatedAfterParam } from './cursor.ts'
+import { CURSOR_LIMITS, type CursorLimits, updatedAfterParam } from './cursor.ts'
 import { isKomboStream, STREAM_MODELS } from './mapping.ts'
 import type { KomboOptions } from './options.ts'
 import { toPage } from './page.ts'
@@ -34,6 +34,7 @@ export function createSource(
     pagingOf: () => 'shifting',
     pointReads: createPointReads(client),
     passthrough: client.passthrough,
+    attachments: client.attachments,
     verifyWebhook: (request) => verify(options.webhookSecret, request),
     integrationOf: (request) => integrationOf(request.rawBody),
     readWebhook: (request) => readWebhook(request.rawBody),
@@ -49,7 +50,7 @@ async function* fetchPages(client: KomboClient, options: FetchOptions, limits: C
   if (!isKomboStream(stream)) throw new RangeError(`Kombo has no stream ${stream}`)
   const filters: Record<string, string> = { page_size: String(PAGE_SIZE), include_deleted: 'true' }
   if (options.updatedAfterMs !== undefined) filters['updated_after'] = updatedAfterParam(options.updatedAfterMs)
-  const guard = new CursorGuard(limits)
+  const guard = new PageGuard({ provider: 'Kombo', ...limits })
   let cursor: string | null = null
   do {
     const answer: ListAnswer = await client.list({
@@ -60,7 +61,7 @@ async function* fetchPages(client: KomboClient, options: FetchOptions, limits: C
       onRetry: options.onRetry,
       isBulk: options.isBulk ?? false,
     })
-    if (answer.kind === 'page') guard.advance(answer.route, answer.results.length, answer.next)
+    if (answer.kind === 'page') guard.advance(answer.route, answer.results, answer.next)
     yield toPage(stream, answer)
     cursor = answer.kind === 'page' ? answer.next : null
   } while (cursor !== null)

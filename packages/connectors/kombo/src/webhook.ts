@@ -1,7 +1,7 @@
 /** Kombo's webhooks: signed over the raw bytes, carrying names of changed models and lifecycle events, never records. */
-import { createHmac, timingSafeEqual } from 'node:crypto'
 import { TidemarkError } from '@tidemark/base'
 import type { WebhookEffect, WebhookReading, WebhookRequest } from '@tidemark/connector'
+import { hmacMatches, hmacText } from '@tidemark/connector/webhooks'
 import { parseTime } from '@tidemark/model'
 import type { KomboStream } from './mapping.ts'
 
@@ -9,15 +9,13 @@ export const SIGNATURE_HEADER = 'x-kombo-signature'
 
 /** base64url without padding of HMAC-SHA256 over the raw body. */
 export function sign(secret: string, rawBody: Uint8Array): string {
-  return createHmac('sha256', secret).update(rawBody).digest('base64url')
+  return hmacText({ secret, bytes: rawBody, encoding: 'base64url' })
 }
 
 /** Compares the signature in constant time, before anything of the body is parsed. */
 export function verify(secret: string, request: WebhookRequest): boolean {
-  const expected = Buffer.from(sign(secret, request.rawBody))
-  const given = Buffer.from(request.headers[SIGNATURE_HEADER] ?? '')
-  // The expected length is public (32 bytes in base64url), so an early answer for another length tells nothing.
-  return given.length === expected.length && timingSafeEqual(given, expected)
+  const given = request.headers[SIGNATURE_HEADER]
+  return hmacMatches({ secret, bytes: request.rawBody, encoding: 'base64url', given })
 }
 
 /** Kombo's endpoint table: the models whose change makes a listing worth fetching. */

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import type { WebhookRequest } from '@tidemark/connector'
 import { type Answer, HTML, RATE_LIMIT_SECONDS, type StandIn } from '@tidemark/connector/contract'
 import { sign } from '../src/webhook.ts'
 import { failure, page, type Scripted, type Seen, startFakeKombo } from './fakeKombo.ts'
@@ -15,11 +16,17 @@ const ROWS: Readonly<Record<string, Row>> = {
   interviews: fixture('interview'),
   users: fixture('user'),
   notes: fixture('note'),
+  offers: { id: 'o1', remote_id: '71', application_id: 'H77fDF8uvEzGNPRubiz5DvQ7', status: 'SENT', changed_at: null },
+  'application-stages': { id: 's1', remote_id: '32', name: 'Interview', changed_at: null },
+  'rejection-reasons': { id: 'r1', remote_id: '5', name: 'Withdrawn', changed_at: null },
+  tags: { id: 't1', remote_id: '9', name: 'barefoot', changed_at: null },
+  roles: { id: 'l1', remote_id: '3', remote_label: 'Recruiter', scope: 'JOB', changed_at: null },
 }
 
 const OWN = 'join:abc'
 const NEIGHBOUR = 'join:xyz'
 const WEBHOOK_SECRET = 'the-webhook-secret'
+const SECRETS = ['the-api-key', WEBHOOK_SECRET]
 
 /** Kombo numbers the rows of each integration anew; what stays is the ATS's own `remote_id`. */
 function rowOf(stream: string, { headers }: Seen): Row | undefined {
@@ -32,6 +39,13 @@ function rowOf(stream: string, { headers }: Seen): Row | undefined {
   return JSON.parse(renumbered) as Row
 }
 
+/** Rows of another page are others. */
+const rowsOfPage = (request: Seen): Row[] =>
+  rowsOf(streamOf(request), request).map((row) => ({
+    ...row,
+    id: `${String(row['id'])}${request.query['cursor'] ?? ''}`,
+  }))
+
 const rowsOf = (stream: string, request: Seen): Row[] => {
   const row = rowOf(stream, request)
   return row ? [row] : []
@@ -40,8 +54,11 @@ const rowsOf = (stream: string, request: Seen): Row[] => {
 const streamOf = ({ path }: Seen): string => path.split('/').at(-1) ?? ''
 
 const ANSWERS: Readonly<Record<Answer, (request: Seen, count: number) => Scripted>> = {
-  page: (request, count) => page(rowsOf(streamOf(request), request), `cursor-${count}`),
-  last_page: (request) => page(rowsOf(streamOf(request), request)),
+  page: (request, count) => page(rowsOfPage(request), `cursor-${count}`),
+  last_page: (request) => page(rowsOfPage(request)),
+  same_page: (request) => page(rowsOf(streamOf(request), request), 'the-same-cursor'),
+  no_list: () => ({ body: { status: 'success', data: { next: null } } }),
+  null: () => ({ body: 'null' }),
   record: (request) => page(rowsOf(streamOf(request), request)),
   absent: () => page([]),
   unavailable: () => ({ status: 502, body: '<html>Bad Gateway</html>' }),
@@ -53,8 +70,22 @@ const ANSWERS: Readonly<Record<Answer, (request: Seen, count: number) => Scripte
     headers: { 'ratelimit-reset': String(RATE_LIMIT_SECONDS) },
   }),
   authentication: () => failure(401, 'PLATFORM.AUTHENTICATION_INVALID'),
+  refused: () => failure(400, 'PLATFORM.INPUT_INVALID', `refused with ${SECRETS.join(' and ')}`),
   not_ready: () => failure(409, 'INTEGRATION.SETUP_SYNC_PENDING'),
   not_offered: () => failure(400, 'INTEGRATION.MODEL_NOT_AVAILABLE'),
+}
+
+const EVENTS = fixture('webhooks') as unknown as readonly (Row & { readonly data: Row })[]
+
+/** An event of Kombo's, about this integration. */
+function eventOf({ data, ...event }: (typeof EVENTS)[number], integrationId: string): Row {
+  const name = 'integration_id' in data ? 'integration_id' : 'id'
+  return { ...event, data: { ...data, [name]: integrationId } }
+}
+
+function signed(event: Row): WebhookRequest {
+  const rawBody = Buffer.from(JSON.stringify(event))
+  return { headers: { 'x-kombo-signature': sign(WEBHOOK_SECRET, rawBody) }, query: {}, rawBody }
 }
 
 /** A scripted Kombo with two integrations of one environment. */
@@ -72,7 +103,8 @@ export async function startStandIn(): Promise<StandIn> {
     integrationId: OWN,
     neighbour: { options, integrationId: NEIGHBOUR },
     stream: 'jobs',
-    secrets: ['the-api-key', WEBHOOK_SECRET],
+    row: ROWS['jobs'] as Row,
+    secrets: SECRETS,
     pointRead: { model: 'candidates', remoteKey: String(ROWS['candidates']?.['id']) },
     forbiddable: { jobs: 'INTEGRATION.PERMISSION_MISSING', candidates: 'INTEGRATION.PERMISSION_MISSING' },
     referring: {
@@ -91,12 +123,11 @@ export async function startStandIn(): Promise<StandIn> {
           ? failure(403, 'INTEGRATION.PERMISSION_MISSING')
           : page(rowsOf(streamOf(request), request))
     },
-    requests: () => fake.seen.length - since,
-    webhook: (integrationId) => {
-      const data = { integration_id: integrationId, changed_models: [{ name: 'ats_jobs' }] }
-      const rawBody = Buffer.from(JSON.stringify({ id: 'e', type: 'data-changed', data }))
-      return { headers: { 'x-kombo-signature': sign(WEBHOOK_SECRET, rawBody) }, query: {}, rawBody }
+    serve: (rows) => {
+      fake.answer = () => page(rows)
     },
+    requests: () => fake.seen.length - since,
+    webhooks: (integrationId) => EVENTS.map((event) => signed(eventOf(event, integrationId))),
     close: () => fake.close(),
   }
 }

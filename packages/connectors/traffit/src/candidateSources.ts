@@ -3,7 +3,7 @@ import { classify } from '@tidemark/base'
 import type { Page } from '@tidemark/connector'
 import { isJson, NOTHING } from '@tidemark/connector/mapping'
 import type { GetAnswer } from './client.ts'
-import { type CursorLimits, PageGuard, pageInfo } from './cursor.ts'
+import { type CursorLimits, PageFollower, pageInfo } from './cursor.ts'
 import { idOf, refId, textOf } from './json.ts'
 import { listAll } from './listing.ts'
 import type { SourceOf } from './mapping.ts'
@@ -71,7 +71,7 @@ function note(newest: Map<string, Arrival>, row: unknown): void {
 
 /** Every page; null for one that keeps failing. */
 async function* allPages(run: Run): AsyncGenerator<GetAnswer | null> {
-  const guard = new PageGuard(run.limits)
+  const guard = new PageFollower(run.limits)
   let skipped = 0
   let totalPages: number | null = null
   for (let number = 1; ; number++) {

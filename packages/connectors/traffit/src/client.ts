@@ -6,7 +6,9 @@ import {
   HttpClient,
   type HttpLimits,
   type HttpRequest,
+  impatient,
   type Judgement,
+  LIVE_ATTEMPTS_MAX,
   parseJson,
   retryAfterMs,
   type Tokens,
@@ -31,6 +33,8 @@ export interface Caller {
   readonly signal: AbortSignal
   readonly onRetry?: FetchOptions['onRetry'] | undefined
   readonly isBulk?: boolean | undefined
+  /** Somebody waits: few tries, short waits. */
+  readonly isLive?: boolean
 }
 
 export interface GetRequest {
@@ -44,6 +48,8 @@ export interface GetRequest {
     readonly filter?: string | null
     readonly direction?: 'ASC' | 'DESC'
   }
+  /** A file, of at most this many bytes: any body with status 200 is `ok`, and its `json` undefined. */
+  readonly fileBytesMax?: number
 }
 
 /** `forbidden`: the scope is missing. `absent`: 404 or 410 of the API itself. `refused`: 400, such as for a filter that the listing does not know. */
@@ -84,7 +90,8 @@ export class TraffitClient {
   async get(request: GetRequest, caller: Caller): Promise<GetAnswer> {
     const { page } = request
     const root = request.isPublic ? '/public' : API
-    const headers: Record<string, string> = { accept: 'application/json' }
+    const isFile = request.fileBytesMax !== undefined
+    const headers: Record<string, string> = { accept: isFile ? '*/*' : 'application/json' }
     if (page) {
       headers['x-request-page-size'] = String(page.size ?? PAGE_SIZE)
       headers['x-request-current-page'] = String(page.number)
@@ -94,7 +101,10 @@ export class TraffitClient {
     const shown = page ? `#page=${page.number}${page.filter ? `&filter=${page.filter}` : ''}` : ''
     const what = `GET ${root === API ? '' : root}${request.path}${page ? ` page ${page.number}` : ''}`
     return this.#follow(
-      { method: 'GET', what, headers, url: `${this.#options.baseUrl}${root}${request.path}`, shown, caller },
+      {
+        ...{ method: 'GET', what, headers, url: `${this.#options.baseUrl}${root}${request.path}`, shown, caller },
+        ...(isFile ? { fileBytesMax: request.fileBytesMax } : {}),
+      },
       !request.isPublic,
     )
   }
@@ -151,18 +161,22 @@ export class TraffitClient {
       signal: call.caller.signal,
       onRetry: call.caller.onRetry,
       isBulk: call.caller.isBulk ?? false,
+      ...(call.caller.isLive ? { attemptsMax: LIVE_ATTEMPTS_MAX } : {}),
+      ...(call.fileBytesMax === undefined ? {} : { bodyBytesMax: call.fileBytesMax }),
     }
-    return this.#http.send(request, (answer) => {
+    const judgeOne = (answer: HttpAnswer): Judgement<GetAnswer | Redirect> => {
       if (answer.status !== 401 || !isPrivate) return this.#judge(call, answer)
       const { error } = judge(call.what, answer, parseJson(answer.body))
       this.#tokens.forget(token)
       return { kind: refusals++ === 0 ? 'retry' : 'fail', error }
-    })
+    }
+    return this.#http.send(request, call.caller.isLive ? impatient(judgeOne) : judgeOne)
   }
 
   #judge(call: Call, answer: HttpAnswer): Judgement<GetAnswer | Redirect> {
     const { status } = answer
-    const json = parseJson(answer.body)
+    const isFile = status === 200 && call.fileBytesMax !== undefined
+    const json = isFile ? undefined : parseJson(answer.body)
     const location = answer.headers['location']
     if (REDIRECTS.has(status) && location !== undefined) return { kind: 'done', value: { location } }
     const message = `${call.what}: TRAFFIT answered ${status}${inBrackets(saidBy(json))}.`
@@ -170,14 +184,14 @@ export class TraffitClient {
       kind: 'done',
       value: { kind, answer, json, message },
     })
-    if (status === 200 && json !== undefined) return done('ok')
+    if (isFile || (status === 200 && json !== undefined)) return done('ok')
     if (call.method !== 'GET' && (status === 201 || status === 204)) return done('ok')
     if (isMissingScope(status)) return done('forbidden')
     if (isAbsence(status, json)) return done('absent')
     if (status === 400) return done('refused')
     const waitMs = retryAfterMs(answer.headers, this.#now())
     return {
-      ...judge(call.what, answer, json),
+      ...judge(call.what, answer, json, call.caller.isLive),
       waitMs: waitMs === undefined ? undefined : boundedWait(waitMs),
     }
   }
@@ -192,6 +206,7 @@ interface Call {
   readonly shown: string
   readonly body?: string
   readonly caller: Caller
+  readonly fileBytesMax?: number | undefined
 }
 
 interface Redirect {

@@ -1,6 +1,6 @@
 import type { ChildList, Mapped, MappedRecord, MappingFailure } from '@tidemark/connector'
 import { isJson, type Json, mappingFailure, reference as publicIdOf } from '@tidemark/connector/mapping'
-import { type ModelName, PARENT_MODEL, type RecordInput, remoteKey } from '@tidemark/model'
+import { type ModelName, PARENT_MODEL, type RecordInputOf, remoteKey } from '@tidemark/model'
 import type { Times } from './times.ts'
 
 /** What mapping needs to know beside the JSON. */
@@ -19,10 +19,10 @@ export class Collector implements Mapped {
   readonly childLists: ChildList[] = []
   readonly failures: MappingFailure[] = []
 
-  add(
-    model: ModelName,
+  add<M extends ModelName>(
+    model: M,
     key: string,
-    record: RecordInput,
+    record: RecordInputOf<M>,
     more: { readonly remoteVersion?: number | null; readonly kind?: 'record' | 'anonymized' } = {},
   ): void {
     const { remoteVersion = null, kind = 'record' } = more

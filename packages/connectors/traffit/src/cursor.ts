@@ -1,9 +1,6 @@
 /** Following TRAFFIT's numbered pages to their end. */
-import { TidemarkError } from '@tidemark/base'
 import type { HttpAnswer } from '@tidemark/connector/http'
-import { headerNumber } from '@tidemark/connector/http'
-import { isJson } from '@tidemark/connector/mapping'
-import { idOf } from './json.ts'
+import { headerNumber, PageGuard } from '@tidemark/connector/http'
 import type { Times } from './times.ts'
 
 /** Rows a page; TRAFFIT's maximum. Above it some listings answer 400, others cut without a word. */
@@ -57,13 +54,12 @@ export function pageInfo({ headers }: Pick<HttpAnswer, 'headers'>): PageInfo {
 export type Advance = 'more' | 'end' | 'repeated'
 
 /** Decides after each page whether there is another, and refuses a listing that would never end. */
-export class PageGuard {
-  readonly #limits: CursorLimits
+export class PageFollower {
+  readonly #guard: PageGuard
   #pages = 0
-  #before = ''
 
-  constructor(limits: CursorLimits = CURSOR_LIMITS) {
-    this.#limits = limits
+  constructor({ pagesMax }: CursorLimits = CURSOR_LIMITS) {
+    this.#guard = new PageGuard({ provider: 'TRAFFIT', pagesMax, emptyPagesMax: pagesMax })
   }
 
   /**
@@ -71,22 +67,11 @@ export class PageGuard {
    * full is the last. Throws PROVIDER_ANSWER_INVALID for a listing that repeats itself or has too many pages.
    */
   advance(what: string, rows: readonly unknown[], info: PageInfo): Advance {
+    if (!info.isPaged && this.#guard.repeats(rows)) return 'repeated'
     this.#pages++
-    const ids = rows.map((row) => (isJson(row) ? idOf(row['id']) : null)).join()
-    const isRepeated = this.#pages > 1 && rows.length > 0 && ids === this.#before
-    this.#before = ids
-    if (isRepeated && !info.isPaged) return 'repeated'
-    if (isRepeated) throw endless(what, `gave the same rows on pages ${this.#pages - 1} and ${this.#pages}`)
     const isLast =
       info.totalPages === null ? rows.length < (info.pageSize ?? PAGE_SIZE) : this.#pages >= info.totalPages
-    if (!isLast && this.#pages >= this.#limits.pagesMax)
-      throw endless(what, `has more than ${this.#limits.pagesMax} pages`)
+    this.#guard.advance(what, rows, isLast ? null : this.#pages + 1)
     return isLast ? 'end' : 'more'
   }
 }
-
-const endless = (what: string, problem: string): TidemarkError =>
-  new TidemarkError(
-    'PROVIDER_ANSWER_INVALID',
-    `${what}: the listing ${problem}, so it was given up. It is tried again from its start; report it to TRAFFIT if it repeats.`,
-  )

@@ -16,6 +16,15 @@ const ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
   PROVIDER_ANSWER_INVALID: 'It is tried again; check that base_url is the tenant if it repeats.',
 }
 
+/** Of what is not tried again behind the back of whoever waits. */
+const LIVE_ADVICE: typeof ADVICE = {
+  ...ADVICE,
+  PROVIDER_NOT_READY: 'Try again later.',
+  PROVIDER_RATE_LIMITED: 'Try again later.',
+  PROVIDER_UNAVAILABLE: 'Try again later.',
+  PROVIDER_ANSWER_INVALID: 'Check that base_url is the tenant if it repeats.',
+}
+
 const SAID_MAX = 300
 
 /** The texts of the shapes of error bodies: OAuth's, a code with a message, and messages by field; empty for any other body. */
@@ -46,12 +55,12 @@ function meaningOf(status: number): readonly [Verdict['kind'], ErrorCode] {
 
 export const inBrackets = (said: string): string => (said === '' ? '' : ` (${said})`)
 
-/** Judges an answer that is not what was asked for. */
-export function judge(what: string, answer: HttpAnswer, json: unknown): Verdict {
+/** Judges an answer that is not what was asked for. `isLive`: somebody waits, and is told to try again. */
+export function judge(what: string, answer: HttpAnswer, json: unknown, isLive = false): Verdict {
   const { status } = answer
   const [kind, code] = meaningOf(status)
   const said = status < 300 && json === undefined ? ` with ${insteadOfJson(answer)}` : inBrackets(saidBy(json))
-  const message = `${what}: TRAFFIT answered ${status}${said}. ${ADVICE[code] ?? ''}`.trim()
+  const message = `${what}: TRAFFIT answered ${status}${said}. ${(isLive ? LIVE_ADVICE : ADVICE)[code] ?? ''}`.trim()
   return { kind, error: new TidemarkError(code, message, { fields: { status } }) }
 }
 

@@ -1,7 +1,7 @@
 import { TidemarkError } from '@tidemark/base'
 import type { Caller, GetAnswer, GetRequest, TraffitClient } from './client.ts'
 import type { CursorLimits } from './cursor.ts'
-import { PageGuard, pageInfo } from './cursor.ts'
+import { PageFollower, pageInfo } from './cursor.ts'
 import { answerInvalid } from './errors.ts'
 
 export interface ListRequest {
@@ -33,7 +33,7 @@ export async function* listPages(
   caller: Caller,
   limits?: CursorLimits,
 ): AsyncGenerator<ListPage | NoListing> {
-  const guard = new PageGuard(limits)
+  const guard = new PageFollower(limits)
   const { path, isPublic = false, filter = null, direction = 'ASC' } = request
   for (let number = 1; ; number++) {
     const get: GetRequest = { path, isPublic, page: { number, filter, direction } }

@@ -24,13 +24,14 @@ export interface TraffitOptions {
 
 const REQUESTS_PER_SECOND = 5
 
-/** The scopes that the streams and webhook subscriptions need. */
+/** The scopes that the streams, files and webhook subscriptions need. */
 export const DEFAULT_SCOPES = [
   'employee',
   'recruitment',
   'workflow',
   'user',
   'source',
+  'file',
   'dictionary',
   'advert',
   'webhook',

@@ -1,6 +1,7 @@
 import type { ConnectorDeps, FetchOptions, Page, PointReadOptions, Source, Subscriptions } from '@tidemark/connector'
 import type { HttpLimits } from '@tidemark/connector/http'
 import { applicationPages } from './applications.ts'
+import { createAttachments } from './attachments.ts'
 import { checkAccess } from './check.ts'
 import { CLIENT_LIMITS, TraffitClient } from './client.ts'
 import { CURSOR_LIMITS, type CursorLimits } from './cursor.ts'
@@ -56,6 +57,7 @@ export function createSource(
     pointReads: createPointReads(runOf, onlyCreated),
     subscriptions: subscriptionsOf(client, options),
     passthrough: client.passthrough,
+    attachments: createAttachments(client),
     verifyWebhook: (request) => verify(options.webhookSecret, request),
     integrationOf: () => options.integration,
     readWebhook: ({ rawBody }) => readWebhook(rawBody, options.integration, onlyCreated),

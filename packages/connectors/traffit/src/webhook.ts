@@ -2,11 +2,11 @@
  * TRAFFIT's webhooks: unsigned hints that something happened to a candidate or a job. What they say is not believed but looked up. Their exact
  * shape is not documented, so names and places are read tolerantly ({@link eventOf}, {@link candidateIn}, {@link jobIn}).
  */
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { TidemarkError } from '@tidemark/base'
 import type { WebhookEffect, WebhookReading, WebhookRequest } from '@tidemark/connector'
 import { parseJson } from '@tidemark/connector/http'
 import { isJson, type Json } from '@tidemark/connector/mapping'
+import { secretMatches } from '@tidemark/connector/webhooks'
 import { type ModelName, remoteKey } from '@tidemark/model'
 import { idOf, textOf } from './json.ts'
 import { applicationKey } from './mapApplications.ts'
@@ -31,12 +31,9 @@ export type EventName = (typeof EVENTS)[number]
 
 const BODY_BYTES_MAX = 1_048_576
 
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
-
-/** Compares `?secret=` in constant time. Digests are compared, so that not even the secret's length shows. */
+/** Compares `?secret=` in constant time. */
 export function verify(secret: string, { query }: Pick<WebhookRequest, 'query'>): boolean {
-  const given = query['secret']
-  return timingSafeEqual(digest(given ?? ''), digest(secret)) && given !== undefined
+  return secretMatches(query['secret'], secret)
 }
 
 /** An event by the name that a payload or a list of types gives it: spelling and TRAFFIT's own words may differ. Null for any other. */

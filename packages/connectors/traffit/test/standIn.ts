@@ -14,9 +14,15 @@ const OWN = 'traffit:acme'
 const NEIGHBOUR = 'traffit:umbrella'
 const secretOf = (integrationId: string): string => `webhook-secret-of-${integrationId}`
 
+const TOKEN = 'the-token-of-the-client'
+const SECRETS = [`client-secret-of-${OWN}`, secretOf(OWN), TOKEN]
+
 const ANSWERS: Readonly<Record<Answer, (number: number) => Scripted>> = {
   page: (number) => page([{ ...user, id: number }], number, 99, 9900),
   last_page: (number) => page([{ ...user, id: number }], number, number, 100),
+  same_page: () => page([user], 1, 99, 9900),
+  no_list: () => ({ body: { items: [] } }),
+  null: () => ({ body: 'null' }),
   record: () => ({ body: user }),
   absent: () => failure(404),
   unavailable: () => ({ status: 502, body: '<html>Bad Gateway</html>' }),
@@ -25,12 +31,13 @@ const ANSWERS: Readonly<Record<Answer, (number: number) => Scripted>> = {
   html_404: () => ({ ...HTML, status: 404 }),
   rate_limited: () => ({ ...failure(429), headers: { 'retry-after': String(RATE_LIMIT_SECONDS) } }),
   authentication: () => failure(401),
+  refused: () => failure(400, `refused with ${SECRETS.join(' and ')}`),
   not_ready: () => failure(423),
   not_offered: () => failure(403),
 }
 
 const TOKENS: Readonly<Record<TokenAnswer, Scripted>> = {
-  granted: granted(),
+  granted: granted(TOKEN),
   refused: { status: 400, body: { error: 'invalid_client', error_description: 'unknown client' } },
   html: HTML,
 }
@@ -38,11 +45,14 @@ const TOKENS: Readonly<Record<TokenAnswer, Scripted>> = {
 /** What the tenant holds, by the path below the API and the scope that opens it. */
 const RESOURCES: readonly (readonly [path: RegExp, stream: string, answer: () => Scripted])[] = [
   [/^\/users\/$/, 'users', () => page([user])],
+  [/^\/users\/28$/, 'users', () => ({ body: user })],
   [/^\/recruitments\/$/, 'jobs', () => page([fixture('recruitment-row')])],
   [/^\/recruitments\/60$/, 'jobs', () => ({ body: fixture('recruitment-detail') })],
   [/^\/workflows(\/details)?$/, 'application-stages', () => page(fixture('workflows') as Row[])],
   [/^\/employees\/recruitment_history$/, 'applications', () => page(fixture('history') as Row[])],
   [/^\/employees\/\d+\/tags$/, 'tags', () => page([{ id: 5, name: 'barefoot' }])],
+  [/^\/employees\/\d+\/recruitments$/, 'applications', () => page([{ recruitment: { id: 52 }, state: { id: 33 } }])],
+  [/^\/employees\/1246$/, 'candidates', () => ({ body: fixture('employee') })],
   [/^\/employees\/$/, 'candidates', () => page([fixture('employee')])],
   [/\/published$/, 'published', () => page(fixture('published') as Row[])],
   [/./, 'others', () => page([])],
@@ -58,6 +68,7 @@ function held({ path }: Seen, forbidden: readonly string[]): Scripted {
 export async function startStandIn(): Promise<StandIn> {
   const fake = await startFakeTraffit()
   let [since, sinceToken] = [0, 0]
+  fake.token = () => TOKENS.granted
   const account = (integration: string) => ({
     integrationId: integration,
     options: {
@@ -72,7 +83,8 @@ export async function startStandIn(): Promise<StandIn> {
     ...account(OWN),
     neighbour: account(NEIGHBOUR),
     stream: 'users',
-    secrets: [`client-secret-of-${OWN}`, secretOf(OWN), 'token-1'],
+    row: user,
+    secrets: SECRETS,
     pointRead: { model: 'users', remoteKey: String(user['id']) },
     forbiddable: { users: 'scope `user`', jobs: 'scope `recruitment`', 'application-stages': 'scope `workflow`' },
     referring: {
@@ -94,6 +106,9 @@ export async function startStandIn(): Promise<StandIn> {
     forbid: (streams) => {
       fake.answer = (request) => held(request, streams)
     },
+    serve: (rows) => {
+      fake.answer = () => page(rows)
+    },
     requests: () => fake.seen.length - since,
     tokens: {
       script: (answers) => {
@@ -102,11 +117,11 @@ export async function startStandIn(): Promise<StandIn> {
       },
       requests: () => fake.minted.length - sinceToken,
     },
-    webhook: (integrationId) => ({
-      headers: {},
-      query: { secret: secretOf(integrationId) },
-      rawBody: Buffer.from('{"type":"candidate_created","employee":{"id":6708}}'),
-    }),
+    webhooks: (integrationId) =>
+      (fixture('webhooks') as Row[]).map((event) => ({
+        ...{ headers: {}, query: { secret: secretOf(integrationId) } },
+        rawBody: Buffer.from(JSON.stringify(event)),
+      })),
     close: () => fake.close(),
   }
 }

@@ -30,6 +30,20 @@ export function rateLimitWaits(
   }
 }
 
+/** Tries of any read that somebody waits for. */
+export const LIVE_ATTEMPTS_MAX = READ_ATTEMPTS_MAX
+
+/** A judge for such a read: a rate limit is waited for a few times, and only where the wait is short; else it is the answer. Of one request. */
+export function impatient<T>(judge: (answer: HttpAnswer) => Judgement<T>): (answer: HttpAnswer) => Judgement<T> {
+  let limited = 0
+  return (answer) => {
+    const judgement = judge(answer)
+    if (judgement.kind !== 'rate_limited') return judgement
+    const isLong = ++limited > RATE_LIMITED_MAX || (judgement.waitMs ?? 0) > RATE_LIMIT_WAIT_MS_MAX
+    return isLong ? { kind: 'fail', error: judgement.error } : judgement
+  }
+}
+
 /** The judgement of an answer 429 that is waited for. */
 export const rateLimited = (what: string, provider: string, waitMs: number | undefined): Judgement<never> => ({
   kind: 'rate_limited',
