@@ -39,4 +39,10 @@ export class SimClock implements Clock {
     for (const { wake } of due) wake()
     return this.#now
   }
+
+  /** Moves on to when the next one wakes who sleeps, at most so far; returns the new time. */
+  tickToNext(maxMs: number): number {
+    const first = Math.min(...[...this.#sleepers].map(({ until }) => until))
+    return this.tick(Math.max(1, Math.min(first - this.#now, maxMs)))
+  }
 }

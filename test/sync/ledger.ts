@@ -32,12 +32,14 @@ export class Ledger {
   readonly #log: EventLog
   readonly #codec: OpenCodec
   readonly #partitions: number
+  readonly #models: readonly ModelName[]
   readonly #offsets = new Map<string, number>()
 
-  constructor(log: EventLog, codec: OpenCodec, partitions: number) {
+  constructor(log: EventLog, codec: OpenCodec, partitions: number, models: readonly ModelName[] = MODELS) {
     this.#log = log
     this.#codec = codec
     this.#partitions = partitions
+    this.#models = models
   }
 
   /** Reads what has come since; returns the changes among it. */
@@ -47,7 +49,7 @@ export class Ledger {
     }
     for await (const { value } of this.#more(OBSERVED_TOPIC)) if (value !== null) this.#noteControl(value)
     const known = this.changes.length
-    for (const model of MODELS) {
+    for (const model of this.#models) {
       for await (const { key, value } of this.#more(changesTopic(model))) {
         if (key === null || value === null) throw new RangeError('a change needs a key and a value')
         this.changes.push({ model, key: String(key) as RecordKey, change: this.#codec.decodeChange(model, value) })

@@ -1,35 +1,24 @@
 import type { Random } from '@tidemark/base'
 import type { OpenCodec } from '@tidemark/codec'
-import type { Connector } from '@tidemark/connector'
-import { createIngress, type Ingress, type SweepGuard } from '@tidemark/ingress'
+import { createIngress, type Ingress, type NamedSource, type SweepGuard } from '@tidemark/ingress'
 import type { EventLog, StateStore } from '@tidemark/log'
 import { createMetrics, silentLogger } from '@tidemark/telemetry'
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { type FastifyInstance, type InjectOptions } from 'fastify'
 import { Activity } from './activity.ts'
 import type { SimClock } from './clock.ts'
-import type { Provider } from './provider.ts'
 import { PARTITIONS } from './stage.ts'
-import { SIGNATURE, type WebhookBody } from './webhooks.ts'
-
-/** The connector that the provider belongs to; the source itself is made by the test. */
-const simConnector: Connector = {
-  name: 'sim',
-  version: '1',
-  secretHeaders: [],
-  parseOptions: (options) => options,
-  create: () => {
-    throw new RangeError('made by the test')
-  },
-}
 
 /** Short, so that a fetch that hangs is soon over. */
 const FETCH_TIMEOUT_MS = 180_000
+
+/** A webhook that arrives: path with query, headers, body. */
+export type Webhook = Required<Pick<InjectOptions, 'url' | 'headers' | 'payload'>>
 
 export interface LifeDeps {
   readonly log: EventLog
   readonly codec: OpenCodec
   readonly state: StateStore
-  readonly provider: Provider
+  readonly sources: readonly NamedSource[]
   readonly clock: SimClock
   readonly random: Random
   readonly guard: SweepGuard | undefined
@@ -43,12 +32,12 @@ export class IngressLife {
   readonly #app: FastifyInstance
   readonly #state: StateStore
 
-  private constructor({ log, codec, state, provider, clock, random, guard, concurrency }: LifeDeps) {
+  private constructor({ log, codec, state, sources, clock, random, guard, concurrency }: LifeDeps) {
     this.#state = state
     this.ingress = createIngress({
       ...{ codec, clock, random, logger: silentLogger, metrics: createMetrics(), partitions: PARTITIONS },
       ...{ log: this.activity.log(log), state: this.activity.state(state) },
-      sources: [{ name: 'sim', connector: simConnector, source: provider }],
+      sources,
       fetchTimeoutMs: FETCH_TIMEOUT_MS,
       ...(guard === undefined ? {} : { guard }),
       ...(concurrency === undefined ? {} : { concurrency }),
@@ -79,11 +68,9 @@ export class IngressLife {
     await this.#state.close()
   }
 
-  /** True when it was acknowledged. */
-  async post(body: WebhookBody): Promise<boolean> {
-    const response = await this.#app.inject({
-      ...{ method: 'POST', url: '/webhooks/sim', payload: body, headers: { 'x-signature': SIGNATURE } },
-    })
-    return response.statusCode === 200
+  /** The status with which a webhook was answered. */
+  async receive(webhook: Webhook): Promise<number> {
+    const response = await this.#app.inject({ method: 'POST', ...webhook })
+    return response.statusCode
   }
 }

@@ -102,7 +102,7 @@ describe('what is gone is found', () => {
       clock.tick(days * DAY_MS)
       await scene.stage.pass(60_000)
     }
-    await scene.stage.embedded.maintain(clock.now())
+    await scene.stage.opened.maintain(clock.now())
     for (let run = 0; run < 2; run++) expect((await scene.sync(company)).state).toBe('SUCCEEDED')
     expect(scene.deletions(company)).toHaveLength(1)
   })

@@ -1,6 +1,7 @@
 import type { SqlStore } from '@tidemark/store'
 import type { OpKind } from './company.ts'
 import { Play } from './play.ts'
+import { simSource } from './simSource.ts'
 import { Stage } from './stage.ts'
 import { liveBetweenPages, step } from './steps.ts'
 import { World } from './world.ts'
@@ -35,7 +36,15 @@ export async function run({ seed, steps, print, store }: RunOptions): Promise<Ru
   const world = new World({ seed })
   const { provider, clock } = world
   const shared = store === undefined ? {} : { store }
-  const stage = await Stage.open({ provider, clock, seed, guard: GUARD, concurrency: 1 + (seed % 3), ...shared })
+  const stage = await Stage.open({
+    sources: () => [simSource(provider)],
+    work: provider,
+    clock,
+    seed,
+    guard: GUARD,
+    concurrency: 1 + (seed % 3),
+    ...shared,
+  })
   try {
     const play = new Play(world, stage, seed)
     liveBetweenPages(play)

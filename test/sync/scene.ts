@@ -4,6 +4,7 @@ import type { SyncEvent } from '@tidemark/model'
 import type { Company } from './company.ts'
 import { isDeletion } from './deletions.ts'
 import { type KeyedChange, Ledger } from './ledger.ts'
+import { simSource } from './simSource.ts'
 import { PARTITIONS, Stage } from './stage.ts'
 import { type Sync, syncFull } from './syncs.ts'
 import { isDeleted, partsOf, readTables, rowOf } from './tables.ts'
@@ -45,7 +46,15 @@ export class Scene {
       for (const stream of STREAMS) for (let n = records[stream] ?? 0; n > 0; n--) company.create(stream, random)
     const { provider, clock } = world
     provider.isQuiet = true
-    const options = { provider, clock, seed: 1, ...(guard ? { guard } : {}), ...(concurrency ? { concurrency } : {}) }
+    const sources = () => [simSource(provider)]
+    const options = {
+      sources,
+      work: provider,
+      clock,
+      seed: 1,
+      ...(guard ? { guard } : {}),
+      ...(concurrency ? { concurrency } : {}),
+    }
     const scene = new Scene(world, await Stage.open(options))
     await scene.settle()
     return scene

@@ -1,34 +1,47 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Random, seededRandom, systemClock } from '@tidemark/base'
 import { type OpenCodec, openCodec } from '@tidemark/codec'
 import { createProcessor, PROCESSOR_GROUP, type Processor, type ProcessorOptions } from '@tidemark/diff-processor'
-import { INGRESS_GROUP, type SweepGuard } from '@tidemark/ingress'
+import { INGRESS_GROUP, type NamedSource, type SweepGuard } from '@tidemark/ingress'
 import type { EventLog } from '@tidemark/log'
-import { type Embedded, openEmbedded } from '@tidemark/log-embedded'
-import { COMMANDS_TOPIC, OBSERVED_TOPIC, partitionOf, RAW_TOPIC, topicPlans } from '@tidemark/model'
+import { COMMANDS_TOPIC, OBSERVED_TOPIC, partitionOf, RAW_TOPIC } from '@tidemark/model'
 import { createProjector, type Projector, projectionLag } from '@tidemark/projector'
 import type { SqlStore } from '@tidemark/store'
 import { openPglite } from '@tidemark/store-embedded'
 import { createMetrics, silentLogger } from '@tidemark/telemetry'
 import type { SimClock } from './clock.ts'
 import { Gate } from './gate.ts'
-import { IngressLife } from './life.ts'
-import type { Provider } from './provider.ts'
-import type { WebhookBody } from './webhooks.ts'
+import { IngressLife, type Webhook } from './life.ts'
+import { type OpenedLog, openEmbeddedLog } from './openedLog.ts'
 
 export const PARTITIONS = 3
 /** Real time in which anything has to come to rest. */
 const REST_MS = 20_000
+/** Real time without an answer after which only time can bring one. */
+const STALLED_MS = 40
+/** What ingress reads to its end. */
+const READ_TOPICS = [RAW_TOPIC, COMMANDS_TOPIC]
 /** Turns of the event loop without anything happening, after which nothing will. */
 const STILL_TURNS = 4
 /** Small, so that a sweep takes several transactions. */
 const LIMITS = { outputsMax: 12, bytesMax: 1 << 20 } as const
 
+/** What the sources of ingress are doing. */
+export interface SourceWork {
+  /** Requests in work that will be answered although no time goes by. */
+  readonly busy: number
+  /** Requests that wait for ever. */
+  readonly hanging: number
+  /** Resolves when no webhook is on its way. */
+  settled?(): Promise<void>
+  /** Lets time go by for requests that wait for that, and says whether there were any. */
+  moveOn?(): boolean
+}
+
 export interface StageOptions {
-  readonly provider: Provider
+  /** Called for each life of ingress. */
+  readonly sources: () => readonly NamedSource[]
+  readonly work: SourceWork
   readonly clock: SimClock
   readonly seed: number
   readonly guard?: SweepGuard
@@ -36,19 +49,25 @@ export interface StageOptions {
   readonly concurrency?: number
   /** Tables of several runs, each in a schema of its own; stays open. Default: its own, in memory. */
   readonly store?: SqlStore
+  /** Stays open. Default: an embedded one of its own. */
+  readonly log?: OpenedLog
+  /** Default: small transactions, so that a sweep takes several. */
+  readonly processor?: ProcessorOptions
+  /** Real time in which anything has to come to rest. Default 20 s. */
+  readonly restMs?: number
+  /** PostgreSQL schema of the projection. Default: `sync_<seed>`. */
+  readonly schema?: string
 }
 
 /** The whole pipeline: ingress, which can be killed, and behind it the real processor, projector and tables. */
 export class Stage {
   readonly clock: SimClock
-  readonly provider: Provider
   readonly log: EventLog
   readonly codec: OpenCodec
   readonly store: SqlStore
-  readonly embedded: Embedded
+  readonly opened: OpenedLog
   /** PostgreSQL schema of the projection. */
   readonly schema: string
-  readonly #path: string
   readonly #options: StageOptions
   readonly #random: Random
   #processor: Processor
@@ -57,18 +76,18 @@ export class Stage {
   readonly #gate = new Gate()
   #life: IngressLife | undefined
   #lives = 0
+  readonly #restMs: number
   #commands = 0
 
-  private constructor(options: StageOptions, path: string, embedded: Embedded, codec: OpenCodec, store: SqlStore) {
+  private constructor(options: StageOptions, opened: OpenedLog, codec: OpenCodec, store: SqlStore) {
     this.clock = options.clock
-    this.provider = options.provider
-    this.log = embedded.log
+    this.log = opened.log
     this.codec = codec
     this.store = store
-    this.embedded = embedded
-    this.#path = path
+    this.opened = opened
     this.#options = options
-    this.schema = `sync_${options.seed}`
+    this.#restMs = options.restMs ?? REST_MS
+    this.schema = options.schema ?? `sync_${options.seed}`
     this.#random = seededRandom(options.seed)
     const base = { log: this.log, codec, logger: silentLogger, metrics: createMetrics() }
     this.#processor = this.#newProcessor()
@@ -80,11 +99,9 @@ export class Stage {
   }
 
   static async open(options: StageOptions): Promise<Stage> {
-    const path = mkdtempSync(join(tmpdir(), 'tidemark-sync-'))
-    const embedded = await openEmbedded({ path, clock: systemClock })
-    await embedded.log.ensureTopics(topicPlans({ partitions: PARTITIONS }))
-    const codec = await openCodec(embedded.registry)
-    const stage = new Stage(options, path, embedded, codec, options.store ?? (await openPglite({ dataDir: 'memory' })))
+    const opened = options.log ?? (await openEmbeddedLog(PARTITIONS))
+    const codec = await openCodec(opened.registry)
+    const stage = new Stage(options, opened, codec, options.store ?? (await openPglite({ dataDir: 'memory' })))
     stage.#processor.start()
     stage.#gate.open()
     await stage.#projector.start()
@@ -106,17 +123,21 @@ export class Stage {
   async start(keepsCache = true): Promise<void> {
     await this.#life?.end()
     this.#lives++
-    const state = await this.embedded.openState('ingress')
+    const state = await this.opened.openState('ingress')
     if (!keepsCache) await state.clear()
-    const { provider, clock, seed, guard, concurrency } = this.#options
+    const { clock, seed, guard, concurrency } = this.#options
     const random = seededRandom(seed * 1000 + this.#lives)
     const { log, codec } = this
-    this.#life = await IngressLife.begin({ log, codec, state, provider, clock, random, guard, concurrency })
+    const sources = this.#options.sources()
+    this.#life = await IngressLife.begin({ log, codec, state, sources, clock, random, guard, concurrency })
   }
 
   #newProcessor(options: ProcessorOptions = {}): Processor {
     const base = { log: this.log, codec: this.codec, logger: silentLogger, metrics: createMetrics() }
-    return createProcessor({ ...base, clock: systemClock, random: this.#random }, { limits: LIMITS, ...options })
+    return createProcessor(
+      { ...base, clock: systemClock, random: this.#random },
+      { limits: LIMITS, ...this.#options.processor, ...options },
+    )
   }
 
   /** Nothing is processed until it is begun again. */
@@ -139,9 +160,9 @@ export class Stage {
     this.#life?.killAfter(halves)
   }
 
-  /** True when the webhook was acknowledged. */
-  async post(body: WebhookBody): Promise<boolean> {
-    return !this.isDead && ((await this.#life?.post(body)) ?? false)
+  /** The status with which a webhook is answered; 503 while ingress is dead. */
+  async receive(webhook: Webhook): Promise<number> {
+    return this.isDead ? 503 : ((await this.#life?.receive(webhook)) ?? 503)
   }
 
   /** Appends a command; returns its id, which is also that of the runs it begins. */
@@ -159,15 +180,21 @@ export class Stage {
 
   /** Resolves when nothing happens any more unless time goes by: all that was asked for is fetched, or waits; all of it is processed. */
   async drain(): Promise<void> {
-    const limit = performance.now() + REST_MS
-    for (let still = 0; still < STILL_TURNS; ) {
+    const { work } = this.#options
+    const limit = performance.now() + this.#restMs
+    for (let still = 0, busySince: number | null = null; still < STILL_TURNS; ) {
+      await work.settled?.()
       const before = this.#life?.activity.count
-      const isBusy = this.provider.busy > 0 || (!this.isDead && (this.#life?.activity.busy ?? 0) > 0)
+      const isBusy = work.busy > 0 || (!this.isDead && (this.#life?.activity.busy ?? 0) > 0)
+      busySince = isBusy ? (busySince ?? performance.now()) : null
+      // An answer may be late at the provider, who waits for the same clock.
+      const isStalled = busySince !== null && performance.now() - busySince > STALLED_MS
+      if ((isStalled || !isBusy) && work.moveOn?.()) [still, busySince] = [0, null]
       if (isBusy) await systemClock.sleep(1)
       else await nextTurn()
       const isStill = !isBusy && (this.isDead || this.#life?.activity.count === before) && (await this.#isRead())
       still = isStill ? still + 1 : 0
-      if (performance.now() > limit) throw new Error(`not at rest after ${REST_MS} ms: ${await this.#describe()}`)
+      if (performance.now() > limit) throw new Error(`not at rest after ${this.#restMs} ms: ${await this.#describe()}`)
     }
   }
 
@@ -175,7 +202,7 @@ export class Stage {
   async settle(): Promise<void> {
     await this.drain()
     this.#gate.open()
-    const limit = performance.now() + REST_MS
+    const limit = performance.now() + this.#restMs
     for (;;) {
       const lags = await projectionLag(this.log, this.store, this.schema)
       if (lags.every(({ lag }) => lag === 0)) break
@@ -187,10 +214,10 @@ export class Stage {
 
   /** Resolves when ingress is done with every webhook and command, and has noted so; throws when it does not come to that. */
   async done(): Promise<void> {
-    const limit = performance.now() + REST_MS
+    const limit = performance.now() + this.#restMs
     for (;;) {
       const left: string[] = []
-      for (const topic of [RAW_TOPIC, COMMANDS_TOPIC]) {
+      for (const topic of READ_TOPICS) {
         const positions = await this.log.positions(INGRESS_GROUP, topic)
         for (let partition = 0; partition < PARTITIONS; partition++) {
           const { end } = await this.log.bounds(topic, partition)
@@ -218,25 +245,27 @@ export class Stage {
     await this.#projector.stop()
     await this.#processor.stop()
     if (this.#options.store === undefined) await this.store.close()
-    await this.embedded.close()
-    rmSync(this.#path, { recursive: true, force: true })
+    if (this.#options.log === undefined) await this.opened.close()
   }
 
   async #isRead(): Promise<boolean> {
-    const processed = await this.log.positions(PROCESSOR_GROUP, OBSERVED_TOPIC)
-    for (let partition = 0; partition < PARTITIONS; partition++) {
-      const { end } = await this.log.bounds(OBSERVED_TOPIC, partition)
-      if ((processed.get(partition) ?? 0) < end) return false
-      for (const topic of this.isDead ? [] : [RAW_TOPIC, COMMANDS_TOPIC]) {
-        const bounds = await this.log.bounds(topic, partition)
-        if (!this.#life?.activity.hasRead(topic, partition, bounds.end)) return false
-      }
-    }
-    return true
+    const ends = (topic: string) =>
+      Promise.all(Array.from({ length: PARTITIONS }, async (_, n) => (await this.log.bounds(topic, n)).end))
+    const [processed, observed, ...read] = await Promise.all([
+      this.log.positions(PROCESSOR_GROUP, OBSERVED_TOPIC),
+      ends(OBSERVED_TOPIC),
+      ...READ_TOPICS.map(ends),
+    ])
+    if (observed.some((end, partition) => (processed.get(partition) ?? 0) < end)) return false
+    return this.isDead || READ_TOPICS.every((topic, i) => this.#hasRead(topic, read[i] ?? []))
+  }
+
+  #hasRead(topic: string, ends: readonly number[]): boolean {
+    return ends.every((end, partition) => this.#life?.activity.hasRead(topic, partition, end) === true)
   }
 
   async #describe(): Promise<string> {
-    const { busy, hanging } = this.provider
+    const { busy, hanging } = this.#options.work
     const streams = this.ingress
       ?.status()
       .flatMap(({ streams: all }) => all.map(({ stream, state }) => [stream, state]))

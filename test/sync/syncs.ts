@@ -7,9 +7,9 @@ import { STREAMS, type StreamName } from './traits.ts'
 import type { World } from './world.ts'
 
 /** A complete run that was asked for. */
-export interface Sync {
+export interface Sync<C = Company> {
   readonly id: string
-  readonly company: Company
+  readonly company: C
   readonly askedAtMs: number
   readonly state: string | null
 }
@@ -19,12 +19,12 @@ const END_MS = 6 * 3_600_000
 const STEP_MS = 30_000
 
 /** Asks for a complete run and waits for its end; time goes by meanwhile. Ingress is begun again when it is killed. */
-export async function syncFull(
+export async function syncFull<C extends { readonly integration: string }>(
   stage: Stage,
   ledger: Ledger,
-  company: Company,
+  company: C,
   restart: () => Promise<void> = () => stage.start(),
-): Promise<Sync> {
+): Promise<Sync<C>> {
   const { integration } = company
   const askedAtMs = stage.clock.tick()
   const id = await stage.command('sync_full', integration)
@@ -42,7 +42,7 @@ export async function syncFull(
 /** What became of a model's sweep by a run that began since a time; undefined before that is decided. */
 export function sweepState(
   ledger: Ledger,
-  { integration }: Company,
+  { integration }: { readonly integration: string },
   model: string,
   sinceMs: number,
 ): string | undefined {

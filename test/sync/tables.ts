@@ -21,10 +21,10 @@ function interned(text: string): string {
 }
 
 /** The projection as it is now; of what belongs to versions everything, so without the time at which a row became readable. */
-export function readTables(store: SqlStore, schema: string): Promise<Tables> {
+export function readTables(store: SqlStore, schema: string, models: readonly ModelName[] = MODELS): Promise<Tables> {
   const arm = (model: ModelName): string =>
     `select (to_jsonb(t) - 'effective_changed_at')::text as row from ${qualified(schema, tableName(model))} t`
-  return read(store, MODELS.map(arm).join(' union all '), [])
+  return read(store, models.map(arm).join(' union all '), [])
 }
 
 /** The projection as it was at a time. */

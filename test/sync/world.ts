@@ -7,7 +7,7 @@ import { History } from './history.ts'
 import { Provider } from './provider.ts'
 import type { Stage } from './stage.ts'
 import { childModelOf, STREAMS, type StreamName, type Traits, traitsOf } from './traits.ts'
-import { keysOf, Outbox } from './webhooks.ts'
+import { keysOf, Outbox, SIGNATURE } from './webhooks.ts'
 
 export interface WorldOptions {
   readonly seed: number
@@ -74,8 +74,8 @@ export class World {
   async deliver(stage: Stage): Promise<void> {
     for (const body of this.outbox.takeDue(this.clock.now())) {
       this.clock.tick()
-      const isTaken = await stage.post(body)
-      if (!isTaken) this.outbox.retry(body, this.clock.now())
+      const status = await stage.receive({ url: '/webhooks/sim', payload: body, headers: { 'x-signature': SIGNATURE } })
+      if (status !== 200) this.outbox.retry(body, this.clock.now())
       // Also one that was not acknowledged may have been stored.
       for (const key of keysOf(body)) this.#toldAt.set(rootKey(key), this.clock.now())
     }
