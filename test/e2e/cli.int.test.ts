@@ -288,7 +288,7 @@ describe('tidemark', () => {
   })
 })
 
-it('npm start shows the sync, then live changes, and what to try next', { timeout: 60_000 }, async () => {
+it('npm start shows the sync, then live changes, and what to try next', { timeout: 120_000 }, async () => {
   const main = join(import.meta.dirname, '../../packages/cli/src/main.ts')
   const child = spawn(
     process.execPath,
@@ -304,7 +304,7 @@ it('npm start shows the sync, then live changes, and what to try next', { timeou
     err += chunk.toString()
   })
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
-  await expect.poll(() => out, { timeout: 45_000 }).toMatch(/\d\d:\d\d:\d\d [+~-] /)
+  await expect.poll(() => out, { timeout: 90_000 }).toMatch(/\d\d:\d\d:\d\d [+~-] /)
   child.kill('SIGTERM')
   expect(await ended).toBe(0)
   expect(err).toMatch(/in sync: 33 listings of 3 integrations/)

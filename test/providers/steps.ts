@@ -12,7 +12,7 @@ const STEPS: readonly (readonly [Step, number])[] = [
   [live, 55],
   [passMinutes, 12],
   [leap, 5],
-  [spoil, 14],
+  [spoil, 20],
   [stir, 5],
   [rest, 8],
   [syncWhileBusy, 4],
@@ -69,7 +69,7 @@ async function spoil(play: Play, { provider }: Side): Promise<void> {
     play.note(`${provider.name}: ${provider.spoil(play.random)}`)
   }
   // Faults that are not used up by the next requests are over some time.
-  if (play.random.chance(0.3)) {
+  if (play.random.chance(0.25)) {
     provider.mend()
     play.note(`${provider.name} is well`)
   }
