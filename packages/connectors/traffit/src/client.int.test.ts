@@ -66,6 +66,24 @@ const keys = (pages: readonly Page[]): string[] =>
   pages.flatMap(({ mapped }) => mapped.records.map(({ remoteKey }) => remoteKey))
 
 describe('tokens', () => {
+  it('are made anew where a scope is missing, unless they are new: it may have been added since', async () => {
+    fake.token = (_request, count) => granted(`token-${count + 1}`)
+    const isAllowed = (token: string | undefined): boolean => token === 'Bearer token-2'
+    fake.answer = ({ headers }) => (isAllowed(headers.authorization) ? page([{ id: 1 }], 1, 1) : failure(403))
+    expect((await fetchAll()).pages[0]?.notOffered).toContain('scope `user`')
+    // Asked again at once it is still the same, and nobody asks for another token.
+    expect((await fetchAll()).pages[0]?.notOffered).toContain('scope `user`')
+    expect(fake.minted).toHaveLength(1)
+    await clock.advance(60_000)
+    expect(keys((await fetchAll()).pages)).toEqual(['1'])
+    expect(fake.minted).toHaveLength(2)
+    // Where it is missing all the same, that costs one token a minute and no more.
+    fake.answer = () => failure(403)
+    await clock.advance(60_000)
+    for (let n = 0; n < 3; n++) expect((await fetchAll()).pages[0]?.notOffered).toContain('scope `user`')
+    expect(fake.minted).toHaveLength(3)
+  })
+
   it('are asked for by client credentials and with all scopes, once, and sent with every request', async () => {
     answers(page([{ id: 1 }], 1, 2), page([{ id: 2 }], 2, 2))
     await fetchAll()

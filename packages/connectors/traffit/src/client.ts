@@ -23,6 +23,8 @@ import { createPassthrough } from './passthrough.ts'
 /** The feeds of history and activities are slow. */
 const IDLE_TIMEOUT_MS = 180_000
 const REDIRECTS_MAX = 3
+/** A token this old may lack a scope that the client has by now: tokens last 30 days. */
+const OLD_TOKEN_MS = 60_000
 /** Where the integration API begins, below the tenant's address. */
 const API = '/api/integration/v2'
 
@@ -69,6 +71,8 @@ export class TraffitClient {
   readonly #tokens: Tokens
   readonly #closing = new AbortController()
   readonly #now: () => number
+  /** The token in use, and since when. */
+  #token = { value: '', sinceMs: 0 }
   readonly passthrough: Passthrough
 
   constructor(options: TraffitOptions, deps: ConnectorDeps, limits: HttpLimits = CLIENT_LIMITS) {
@@ -84,8 +88,8 @@ export class TraffitClient {
   }
 
   /**
-   * One GET. Tries again on 429, 5xx, cut connections and bodies that are no JSON, and once with a new token on 401; follows redirects on the
-   * tenant's own host. Throws PROVIDER_AUTHENTICATION, PROVIDER_REFUSED, PROVIDER_NOT_READY at once, and what is still wrong after the last try.
+   * One GET. Tries again on 429, 5xx, cut connections and bodies that are no JSON, and once with a new token on 401, and on 403 unless the token is
+   * new; follows redirects on the tenant's own host. Throws PROVIDER_AUTHENTICATION, PROVIDER_REFUSED, PROVIDER_NOT_READY at once, and what is still wrong after the last try.
    */
   async get(request: GetRequest, caller: Caller): Promise<GetAnswer> {
     const { page } = request
@@ -155,6 +159,7 @@ export class TraffitClient {
       headers: async (signal) => {
         if (!isPrivate) return call.headers
         token = await this.#tokens.get(signal)
+        if (token !== this.#token.value) this.#token = { value: token, sinceMs: this.#now() }
         return { ...call.headers, authorization: `Bearer ${token}` }
       },
       ...(call.body === undefined ? {} : { body: call.body }),
@@ -165,12 +170,18 @@ export class TraffitClient {
       ...(call.fileBytesMax === undefined ? {} : { bodyBytesMax: call.fileBytesMax }),
     }
     const judgeOne = (answer: HttpAnswer): Judgement<GetAnswer | Redirect> => {
-      if (answer.status !== 401 || !isPrivate) return this.#judge(call, answer)
+      const mayLackScope = isMissingScope(answer.status) && refusals === 0 && this.#isOld(token)
+      if (!isPrivate || (answer.status !== 401 && !mayLackScope)) return this.#judge(call, answer)
       const { error } = judge(call.what, answer, parseJson(answer.body))
       this.#tokens.forget(token)
       return { kind: refusals++ === 0 ? 'retry' : 'fail', error }
     }
     return this.#http.send(request, call.caller.isLive ? impatient(judgeOne) : judgeOne)
+  }
+
+  /** A scope that is added counts for tokens that are made after it. */
+  #isOld(token: string): boolean {
+    return token === this.#token.value && this.#now() - this.#token.sinceMs >= OLD_TOKEN_MS
   }
 
   #judge(call: Call, answer: HttpAnswer): Judgement<GetAnswer | Redirect> {
